@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec.structs import replace
 
 from specbuild.compiler.arguments import SpecArguments, argument_location, arguments_from_python
 from specbuild.compiler.output_files import file_header, stamp_source, write_picture

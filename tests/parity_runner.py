@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.backends import BACKEND_NAMES
 from specbuild.parity.compare import ParityCase, ParityReport, WorkerLane, WorkerOptions
@@ -26,8 +27,7 @@ MAX_CASES = 800  # of one lane: frameworks keep some memory of every model
 TIMEOUT = 2400.0  # seconds for one case
 
 
-@dataclass(frozen=True)
-class PatchedCase:
+class PatchedCase(Struct, frozen=True):
     """A case that is only to be run while a patch is active."""
 
     case: ParityCase

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.operands import Operand
@@ -11,8 +12,7 @@ from specbuild.codegen.operands import Operand
 BATCH_LETTER = "b"
 
 
-@dataclass(frozen=True)
-class MatrixProduct:
+class MatrixProduct(Struct, frozen=True):
     """A matrix product: whether to transpose each side's last two dimensions, and the result's layout."""
 
     transposed: tuple[bool, bool]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.runtimes.runtime import Runtime
 
 
-@dataclass(frozen=True)
-class FileKind:
+class FileKind(Struct, frozen=True):
     """A kind of weight file that a framework writes. A worker process of the framework reads and writes it."""
 
     name: str  # in jobs and errors: "h5"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.codegen.tree import Expr, Literal, TupleOf
 
 TABLE_NAME = "weight_table"
 
 
-@dataclass(frozen=True)
-class LoadRule:
+class LoadRule(Struct, frozen=True):
     """How a tensor is loaded: the endings of the keys of its weights in the file, and their conversion."""
 
     keys: tuple[str, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.printer import print_expression
@@ -14,8 +15,7 @@ from specbuild.ops.types import TensorType
 BATCH = Name("B")
 
 
-@dataclass(frozen=True)
-class ModelValue:
+class ModelValue(Struct, frozen=True):
     """An input or an output of a model, in the layout of a framework."""
 
     type: TensorType
@@ -35,8 +35,7 @@ class ModelValue:
         return print_expression(TupleOf(self.shape_with_batch(batch)))
 
 
-@dataclass(frozen=True)
-class ModelUnderTest:
+class ModelUnderTest(Struct, frozen=True):
     """What the test file of a package needs to know about a model in one framework."""
 
     outputs: Mapping[str, ModelValue]

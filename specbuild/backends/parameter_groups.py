@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from textwrap import indent
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.codegen.literals import LINE_WIDTH
 from specbuild.codegen.tree import Helper, Module
@@ -36,8 +38,7 @@ def parameter_groups(
 '''
 
 
-@dataclass(frozen=True)
-class ModelPart:
+class ModelPart(Struct, frozen=True):
     """A step with weights, of the model or of a model inside it: its paths, and how many layers follow it."""
 
     path: str
@@ -45,8 +46,7 @@ class ModelPart:
     layers_after: int
 
 
-@dataclass(frozen=True)
-class TrainableTensor:
+class TrainableTensor(Struct, frozen=True):
     """A trainable tensor of a framework; `paths` are the canonical paths of the weights in it."""
 
     framework_path: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import UnsupportedOp
@@ -12,8 +13,7 @@ from specbuild.codegen.tree import Expr, Index, Literal, SliceExpr
 from specbuild.ops.sampling import GridSample
 
 
-@dataclass(frozen=True)
-class SamplingOperands:
+class SamplingOperands(Struct, frozen=True):
     """The code of a map and its grid, and how to read the result.
 
     The map has the sampled axes in reverse, and one channel axis; the grid as many axes of points as are sampled.

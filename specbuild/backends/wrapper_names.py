@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class WrapperNames:
+class WrapperNames(Struct, frozen=True):
     """What the wrappers of a framework, such as those for several devices or for averages, add to saved names."""
 
     prefixes: tuple[str, ...] = ()  # in front of all names, also several of them

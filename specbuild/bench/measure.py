@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.api import Model
 from specbuild.backends.base import Backend
@@ -18,8 +20,7 @@ from specbuild.runtimes.worker_jobs import RefusedJob, load_tensors
 from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
 
 
-@dataclass(frozen=True)
-class Measurement:
+class Measurement(Struct, frozen=True):
     """The seconds of one batch, and the memory in bytes."""
 
     framework: str

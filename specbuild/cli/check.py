@@ -5,11 +5,11 @@ from __future__ import annotations
 import codecs
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from msgspec import Struct, field
 
 from specbuild.api import Model, build_model
 from specbuild.backends import BACKEND_NAMES
@@ -85,8 +85,7 @@ def check_command(
         raise typer.Exit(ExitCode.INVALID)
 
 
-@dataclass(frozen=True)
-class ValidSpec:
+class ValidSpec(Struct, frozen=True):
     """A spec without errors: its model, or what to say of a file that has none."""
 
     file: str
@@ -228,8 +227,7 @@ def fix_file(spec: str, variant: str | None, settings: list[str] | None, root: P
     return checked.valid
 
 
-@dataclass
-class CheckedText:
+class CheckedText(Struct):
     """What the last check of a text found."""
 
     valid: ValidSpec | None = None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os.path
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
+from msgspec.structs import replace
 
 from specbuild.api import Model, build_model
 from specbuild.cli import options

@@ -8,10 +8,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import yaml
+from msgspec import Struct, to_builtins
 
 from specbuild.backends import BACKEND_NAMES, all_backend_names, load_backend
 from specbuild.cli import options
@@ -32,8 +32,7 @@ PACKAGES = (
 )
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One line of the report."""
 
     name: str
@@ -47,7 +46,7 @@ def doctor_command(as_json: options.Json = False) -> None:
     """List what is installed, what is missing, and how to install it."""
     findings = list(collect_findings())
     if as_json:
-        print_document("doctor", {"findings": [asdict(finding) for finding in findings]})
+        print_document("doctor", {"findings": [to_builtins(finding) for finding in findings]})
         return
     name_width = max(len(f.name) for f in findings)
     state_width = max(len(f.state) for f in findings)

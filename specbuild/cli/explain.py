@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from textwrap import wrap
 from typing import Annotated
 
 import typer
+from msgspec import to_builtins
 
 from specbuild.cli import options
 from specbuild.cli.completion import complete_code
@@ -33,7 +33,7 @@ def explain_command(
     """Explain an error code, or list all of them."""
     if as_json and (code is None or code.upper() in CODES):
         names = list(CODES) if code is None else [code.upper()]
-        print_document("explain", {"codes": {name: asdict(CODES[name]) for name in names}})
+        print_document("explain", {"codes": {name: to_builtins(CODES[name]) for name in names}})
         return
     if code is None:
         print_text("".join(f"{name}  {entry.title}\n" for name, entry in CODES.items()))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
+from msgspec import to_builtins
 
 from specbuild.api import compile
 from specbuild.backends import BACKEND_NAMES
@@ -103,7 +103,7 @@ def search_entries(
 
 
 def entry_as_json(entry: LibraryEntry) -> dict[str, Any]:
-    facts = {key: value for key, value in asdict(entry.about).items() if value}
+    facts = {key: value for key, value in to_builtins(entry.about).items() if value}
     shown = {"name": entry.name, "kind": entry.kind, "doc": entry.doc, "file": entry.file}
     return {**{key: value for key, value in shown.items() if value}, **facts}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec.structs import replace
 
 from specbuild.api import Model, create_model
 from specbuild.backends.registry import BACKEND_NAMES, all_backend_names

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from msgspec import Struct
 
 from specbuild.api import Model
 from specbuild.cli.compile_report import (
@@ -31,8 +31,7 @@ OUTCOMES = {"same": "unchanged", "stale": "removed", "kept": "left", "yours": "l
 UNCHANGED = ("same", "kept", "yours")
 
 
-@dataclass(frozen=True)
-class PackageRequest:
+class PackageRequest(Struct, frozen=True):
     """The options of `specbuild compile --layout package`."""
 
     spec: str

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.api import Model
 from specbuild.cli import options
@@ -102,8 +103,7 @@ ReportFormat = Annotated[Literal["text", "markdown", "json"], typer.Option(help=
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 
 
-@dataclass(frozen=True)
-class ParitySettings:
+class ParitySettings(Struct, frozen=True):
     """What every spec is run with."""
 
     modes: tuple[Mode, ...]

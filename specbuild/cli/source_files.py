@@ -5,9 +5,10 @@ from __future__ import annotations
 import os.path
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.api import Model
 from specbuild.cli.compile_report import (
@@ -25,8 +26,7 @@ from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
 from specbuild.frontend.names import to_snake_case
 
 
-@dataclass(frozen=True)
-class SourceRequest:
+class SourceRequest(Struct, frozen=True):
     """The options of `specbuild compile` for source files."""
 
     specs: Sequence[str]
@@ -58,8 +58,7 @@ class SourceRequest:
         return path / f"{to_snake_case(model.name)}_{backend}.py" if is_folder else path
 
 
-@dataclass(frozen=True)
-class SourceFile:
+class SourceFile(Struct, frozen=True):
     """One emitted file, and the path to write it to: None for stdout."""
 
     spec: str
@@ -69,8 +68,7 @@ class SourceFile:
     path: Path | None
 
 
-@dataclass(frozen=True)
-class FileOutcome:
+class FileOutcome(Struct, frozen=True):
     """What was done with a file, or how it compares with the one on disk."""
 
     file: SourceFile

@@ -14,9 +14,10 @@ A class is made from the instances of its block in the file. Three sources say w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.codegen.class_spec import Guard
 from specbuild.codegen.constructions import literal_expression
@@ -46,8 +47,7 @@ MAX_MERGED = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Candidate:
+class Candidate(Struct, frozen=True, eq=False):
     """A variation of a block; `lowered` is None if a block inside it has no class that serves it."""
 
     changed: Mapping[str, Any]  # empty if it is only a part of another variation
@@ -138,8 +138,7 @@ def try_merge(make_merger: MakeMerger, candidates: Sequence[Candidate]) -> Insta
     return merger
 
 
-@dataclass
-class ClassLimits:
+class ClassLimits(Struct):
     """What a class does about the variations that it does not serve."""
 
     guards: list[Guard]

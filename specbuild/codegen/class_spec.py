@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.codegen.constructions import map_expressions, map_initial_values
 from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
@@ -16,16 +18,14 @@ from specbuild.ir.graph import Block, FreeSizes
 REQUIRED = ...
 
 
-@dataclass(frozen=True)
-class ConstructorParam:
+class ConstructorParam(Struct, frozen=True):
     """A parameter of a class's constructor."""
 
     default: Any
     annotation: str
 
 
-@dataclass(frozen=True)
-class InputSize:
+class InputSize(Struct, frozen=True):
     """A size that the code reads: the input, the dimension that holds the axis, and the name of a variable."""
 
     source: str
@@ -33,16 +33,14 @@ class InputSize:
     variable: str
 
 
-@dataclass(frozen=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """A condition under which a constructor refuses its arguments, and the message of the error."""
 
     condition: Expr
     message: str
 
 
-@dataclass(eq=False)
-class ClassSpec:
+class ClassSpec(Struct, eq=False, dict=True, weakref=True):
     """A class of the emitted file: one block, or the instances of a block that have the same structure.
 
     Compares by identity, so that what is read off it can be kept.
@@ -137,8 +135,7 @@ class ClassSpec:
         return self.instances[0]
 
 
-@dataclass
-class ClassTable:
+class ClassTable(Struct):
     """The classes of one model that are built so far: those that a class uses are built before it."""
 
     value_numbers: Mapping[str, dict[str, int]]  # definition key -> its value numbers

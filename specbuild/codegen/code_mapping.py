@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import is_dataclass, replace
 from operator import is_
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.codegen.tree import (
     Expr,
@@ -24,7 +26,7 @@ def walk_code(code: Any) -> Iterator[Expr]:
     elif isinstance(code, tuple):
         for item in code:
             yield from walk_code(item)
-    elif is_dataclass(code) and not isinstance(code, Parameter | type):
+    elif isinstance(code, Struct) and not isinstance(code, Parameter):
         for value in code_fields(code):
             yield from walk_code(value)
 
@@ -40,7 +42,7 @@ def map_code(code: Any, change: Callable[[Expr], Expr | None]) -> Any:
     if isinstance(code, tuple):
         parts = tuple([map_code(item, change) for item in code])
         return code if all(map(is_, parts, code)) else parts
-    if is_dataclass(code) and not isinstance(code, Parameter | type):
+    if isinstance(code, Struct) and not isinstance(code, Parameter):
         values = {name: map_code(getattr(code, name), change) for name in code_field_names(type(code))}
         is_changed = any(getattr(code, name) is not value for name, value in values.items())
         return replace(code, **values) if is_changed else code

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.codegen.tree import (
     Expr,
@@ -24,8 +26,7 @@ INDEX_VARIABLE = (
 OWN_MEMBER = Name("own member")  # stands for the attribute that holds the step's own member
 
 
-@dataclass(frozen=True)
-class ConstructorArgument:
+class ConstructorArgument(Struct, frozen=True):
     """A constructor argument: positional if it has no default, and left out if it equals its default."""
 
     name: str
@@ -48,8 +49,7 @@ def is_same_value(a: Any, b: Any) -> bool:
     return type(concrete(a)) is type(concrete(b)) and bool(concrete(a) == concrete(b))
 
 
-@dataclass(frozen=True)
-class Construction:
+class Construction(Struct, frozen=True):
     """A constructor call: a layer, a module, or an instance of a block's class."""
 
     function: str
@@ -57,8 +57,7 @@ class Construction:
     is_own_class: bool = False  # a class of the same file
 
 
-@dataclass(frozen=True)
-class Repeated:
+class Repeated(Struct, frozen=True):
     """Members of a row of layers: the `head` is written out, then the `tail` repeats up to `length` members.
 
     With `has_index`, the tail contains the loop variable `i`. `indexed` is such a tail, if there can be one: a
@@ -72,8 +71,7 @@ class Repeated:
     indexed: Member | None = None
 
 
-@dataclass(frozen=True)
-class LayerRow:
+class LayerRow(Struct, frozen=True):
     """A row of layers in one attribute; `names` if they are not simply numbered.
 
     With `is_loop`, the layers take further inputs besides the previous output: a loop calls them one by one.
@@ -86,8 +84,7 @@ class LayerRow:
     is_split: bool = False
 
 
-@dataclass(frozen=True)
-class ComputedTable:
+class ComputedTable(Struct, frozen=True):
     """A constant table: its `value` is computed from local `variables`, which are assigned first."""
 
     variables: tuple[tuple[str, Expr], ...]
@@ -99,8 +96,7 @@ class ComputedTable:
 Member: TypeAlias = Expr | Construction | LayerRow | ComputedTable
 
 
-@dataclass(frozen=True)
-class InitialValue:
+class InitialValue(Struct, frozen=True):
     """The initial values of a weight of a layer, by its attribute there; "" if the member itself is the weight.
 
     In a row of layers, the attribute begins with the member: `0.weight`, or `*.weight` for all members.

@@ -6,7 +6,8 @@ The constructor fixes what layers and weights need. Everything else follows the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.codegen.class_spec import ClassSpec, InputSize
 from specbuild.codegen.constructions import INDEX_VARIABLE, ComputedTable

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from typing import Any
+
+from msgspec.structs import replace
 
 from specbuild.codegen.constructions import (
     OWN_MEMBER,

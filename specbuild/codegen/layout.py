@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The axes of a tensor in physical order, after the batch dimension.
 
     `batch_axes` are folded into the batch dimension. For example, if the frames of a video are folded, a 2-d

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import is_dataclass, replace
 from keyword import iskeyword
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.code_mapping import map_code, walk_code
@@ -168,7 +170,7 @@ def walk_always(code: Any) -> Iterator[Expr]:
             yield from walk_always(item)
     elif isinstance(code, For | If):
         yield from walk_always(code.iterable if isinstance(code, For) else code.test)
-    elif is_dataclass(code) and not isinstance(code, Parameter | Generator | ListComprehension | type):
+    elif isinstance(code, Struct) and not isinstance(code, Parameter | Generator | ListComprehension):
         if isinstance(code, Expr):
             yield code
         match code:
@@ -197,7 +199,7 @@ def list_assigned(code: Any) -> Iterator[str]:
     if isinstance(code, tuple):
         for item in code:
             yield from list_assigned(item)
-    elif is_dataclass(code) and not isinstance(code, Expr | Parameter | type):
+    elif isinstance(code, Struct) and not isinstance(code, Expr | Parameter):
         yield from assigned_names(code)
         for value in code_fields(code):
             yield from list_assigned(value)

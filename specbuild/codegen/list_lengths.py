@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass
 from typing import Any
+
+from msgspec import Struct, field
 
 from specbuild.codegen.class_spec import Guard
 from specbuild.codegen.merge_instances import InstanceMerger
@@ -19,13 +20,11 @@ from specbuild.codegen.tree import (
     Literal,
     Name,
     Prefix,
-    list_fields,
     walk_expression,
 )
 
 
-@dataclass
-class ListReads:
+class ListReads(Struct):
     """How code reads the lists among some parameters: `stages`, or an item of one, `stages[0]`."""
 
     names: frozenset[str]
@@ -50,8 +49,8 @@ class ListReads:
             case tuple():
                 for item in part:
                     self.read(item, asked)
-            case _ if is_dataclass(part) and not isinstance(part, type):
-                for name in list_fields(type(part)):
+            case _ if isinstance(part, Struct):
+                for name in type(part).__struct_fields__:
                     self.read(getattr(part, name), asked)
 
     def read_condition(self, part: Expr) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from specbuild.codegen.constructions import Construction, ConstructorArgument, InitialValue, Member
 from specbuild.codegen.layout import Layout
@@ -16,8 +17,7 @@ from specbuild.ops.attribute_kinds import Init
 from specbuild.ops.types import TensorType
 
 
-@dataclass(frozen=True)
-class Storage:
+class Storage(Struct, frozen=True):
     """How a framework stores a weight: its name there, and how the canonical tensor is converted.
 
     The equal parts of the first axis are reordered by `gate_order`, then the tensor is reshaped to `shape`, then
@@ -32,8 +32,7 @@ class Storage:
     stacked: bool = False
 
 
-@dataclass(frozen=True)
-class LoweringResult:
+class LoweringResult(Struct, frozen=True):
     """The code that a backend emits for one op."""
 
     call: Expr
@@ -50,8 +49,7 @@ class LoweringResult:
     odd_numbers: tuple[int, ...] = ()  # numbers for which the code is right only if they are odd
 
 
-@dataclass
-class LoweredValue:
+class LoweredValue(Struct):
     """An intermediate value: its key, type and layout."""
 
     key: str
@@ -59,8 +57,7 @@ class LoweredValue:
     layout: Layout
 
 
-@dataclass(frozen=True)
-class LoweredStep:
+class LoweredStep(Struct, frozen=True):
     """A step of a block, ready to be written as a statement."""
 
     key: str  # of its result
@@ -93,8 +90,7 @@ class LoweredStep:
         return self.member is not None and len(self.call.args) < 2 and not takes_list
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class LoweredBlock:
+class LoweredBlock(Struct, frozen=True, eq=False):
     """A block instance as steps, with the layouts of its inputs and outputs. Compares by identity."""
 
     block: Block

@@ -7,7 +7,9 @@ attribute, and the code refers to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.codegen.constructions import (
     OWN_MEMBER,
@@ -40,8 +42,7 @@ from specbuild.ops.types import SPATIAL
 LowerBlock = Callable[[Block, tuple[Layout, ...]], LoweredBlock]
 
 
-@dataclass(frozen=True)
-class CallPolicy:
+class CallPolicy(Struct, frozen=True):
     """What calls of blocks convert, so that one class can serve all instances; blocks by `definition_key`."""
 
     natural_order_blocks: frozenset[str] = frozenset()  # their inputs are in the framework's own axis order

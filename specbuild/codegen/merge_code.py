@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass, replace
 from operator import attrgetter
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.codegen.constructions import (
     ConstructorArgument,
@@ -27,7 +29,6 @@ from specbuild.codegen.tree import (
     Name,
     TupleOf,
     ValuePlaceholder,
-    list_fields,
     map_children,
 )
 from specbuild.expressions import Expression, concrete, expression_of
@@ -42,8 +43,7 @@ class StructureMismatch(Exception):
     """Raised when the code of instances differs by more than values."""
 
 
-@dataclass(frozen=True)
-class CodePlace:
+class CodePlace(Struct, frozen=True):
     """A place in the code of a block, which several of its instances have."""
 
     instances: tuple[int, ...]  # their numbers in the group
@@ -96,10 +96,10 @@ class CodeMerger:
             if len(set(map(len, parts))) > 1:
                 raise StructureMismatch
             return tuple(self.merge(list(column), place) for column in zip(*parts, strict=True))
-        if is_dataclass(first) and not isinstance(first, type | Name | ValuePlaceholder):
-            kind: type = type(first)
+        if isinstance(first, Struct) and not isinstance(first, Name | ValuePlaceholder):
+            kind: type[Struct] = type(first)
             values = {
-                name: self.merge(list(map(attrgetter(name), parts)), place) for name in list_fields(kind)
+                name: self.merge(list(map(attrgetter(name), parts)), place) for name in kind.__struct_fields__
             }
             parts_together = kind(**values)
             return self.whole_list(parts_together) if isinstance(parts_together, ListOf) else parts_together

@@ -7,9 +7,10 @@ and writes it with the names and expressions of the spec.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Any
+
+from msgspec.structs import replace
 
 from specbuild.codegen.class_spec import ClassSpec, ClassTable, ConstructorParam, Guard
 from specbuild.codegen.constructions import ComputedTable

@@ -7,6 +7,8 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
+from msgspec.structs import force_setattr
+
 from specbuild.codegen.class_spec import REQUIRED, ConstructorParam
 from specbuild.codegen.constructions import (
     ComputedTable,
@@ -297,7 +299,7 @@ def instance_values(block: Block) -> Mapping[str, Any]:
         values = {name: concrete(block.inputs[source][axis]) for name, (source, axis) in names}
         values |= {name: concrete(block.value_type(r)[axis]) for name, (r, axis) in block.step_sizes.items()}
         values |= {name: concrete(value) for name, value in value_params(block).items()}
-        object.__setattr__(block, "_instance_values", values)
+        force_setattr(block, "_instance_values", values)
     return values
 
 

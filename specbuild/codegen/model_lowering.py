@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.codegen.constructions import nested_names, reads_names
 from specbuild.codegen.layout import Layout
@@ -24,8 +26,7 @@ EXPRESSIONS_PER_STEP = 3
 INSTANCE_EFFORT = 1  # what an instance takes beside its steps
 
 
-@dataclass(frozen=True)
-class LoweredModel:
+class LoweredModel(Struct, frozen=True, dict=True):
     """A model and all block instances in it as steps."""
 
     root: LoweredBlock
@@ -90,8 +91,7 @@ def lower_model(model: Block, backend: LoweringBackend) -> LoweredModel:
         policy = CallPolicy(policy.natural_order_blocks | mixed, policy.batched_inputs | batched)
 
 
-@dataclass
-class ModelLowering:
+class ModelLowering(Struct):
     """Lowers blocks, and remembers those that are lowered already."""
 
     backend: LoweringBackend

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import LoweredStep, LoweredValue, LoweringResult

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from math import isfinite
+
+from msgspec import Struct
 
 from specbuild.codegen.precedence import (
     ATOM,
@@ -77,8 +78,7 @@ def can_omit_parentheses(expr: Expr) -> bool:
 _DOT = ATOM  # a dot after a bracket counts as the operator that binds tightest
 
 
-@dataclass(frozen=True)
-class _OuterOperand:
+class _OuterOperand(Struct, frozen=True):
     """The first or last operand of an expression; `expr` is None if the expression begins with a sign."""
 
     expr: Expr | None = None

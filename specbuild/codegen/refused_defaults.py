@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from specbuild.codegen.class_spec import REQUIRED, ClassSpec, ConstructorParam, Guard
 from specbuild.codegen.constructions import Construction, Member

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.codegen.constructions import (
     ComputedTable,
@@ -25,8 +26,7 @@ from specbuild.ir.fixed_sizes import (
 from specbuild.ir.graph import Block, Ref, runtime_sizes
 
 
-@dataclass(frozen=True)
-class SizeCheck:
+class SizeCheck(Struct, frozen=True):
     """A size of an input that must be a number, a multiple of it, or that of another input."""
 
     source: str

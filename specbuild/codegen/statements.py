@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from itertools import chain, count
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import OWN_MEMBER, LayerRow
@@ -43,8 +45,7 @@ from specbuild.codegen.tree import (
 INDENT = 8
 
 
-@dataclass
-class StatementWriter:
+class StatementWriter(Struct):
     """Writes the steps of one class as statements: the body of its `forward` or `call`."""
 
     class_spec: ClassSpec

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.codegen.constructions import (
     Construction,
@@ -13,7 +15,7 @@ from specbuild.codegen.constructions import (
     is_literal,
 )
 from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
-from specbuild.codegen.tree import Literal, list_fields
+from specbuild.codegen.tree import Literal
 from specbuild.expressions import expression_of
 from specbuild.frontend.block_inputs import list_optional
 
@@ -119,8 +121,7 @@ def pass_on_inputs(lowered: LoweredBlock, fuller: LoweredBlock) -> LoweredBlock 
     return None if steps == lowered.steps else replace(lowered, steps=steps, plain=lowered)
 
 
-@dataclass(frozen=True)
-class StepStructure:
+class StepStructure(Struct, frozen=True):
     """A step, and its code without values."""
 
     step: LoweredStep
@@ -173,9 +174,9 @@ def code_skeleton(part: Any, any_row: bool = False) -> Any:
         return ("argument", part.name)
     if kind is tuple:
         return tuple([code_skeleton(p, any_row) for p in part])
-    if is_dataclass(kind):
+    if issubclass(kind, Struct):
         return (
             kind.__name__,
-            *[code_skeleton(getattr(part, name), any_row) for name in list_fields(kind)],
+            *[code_skeleton(getattr(part, name), any_row) for name in kind.__struct_fields__],
         )
     return part

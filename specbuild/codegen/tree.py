@@ -7,40 +7,48 @@ the printer checks names and texts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from operator import is_
 from typing import Any, TypeAlias
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 # ------------------------------------------------------------------------------------------------ expressions
 
 
-@dataclass(frozen=True, slots=True)
-class CodeMark:
-    """Links an expression to the step of the model that it computes."""
+class CodeMark(Struct, frozen=True, eq=False):
+    """Links an expression to the step of the model that it computes. All marks are equal: no code differs by them."""
 
     kind: str  # "value": the step's result; "calls": the layer it calls; "each": a row called layer by layer
     keys: tuple[str, ...]  # of the step's results, or of the layer
-    before: CodeMark | None = None  # the last mark that the expression had: a skipped step gives what it gets
+    before: CodeMark | None  # the last mark that the expression had: a skipped step gives what it gets
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CodeMark)
+
+    def __hash__(self) -> int:
+        return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+NO_MARK = CodeMark("", (), None)
+
+
+class Code(Struct, frozen=True, kw_only=True):
     """An expression, with the marks of the steps that it computes. Marks are not part of the code."""
 
-    mark: CodeMark | None = field(default=None, compare=False, repr=False, kw_only=True)  # the last one
+    mark: CodeMark = NO_MARK  # the last one
 
     def list_marks(self) -> list[CodeMark]:
         """Return all marks of the expression, the first one first."""
         found, mark = list[CodeMark](), self.mark
-        while mark is not None:
+        while mark.before is not None:
             found.append(mark)
             mark = mark.before
         return found[::-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Name(Code):
+class Name(Code, frozen=True):
     """An identifier, or a dotted path of them: `x`, `nn.Conv2d`, `self.conv1`; `...` is the ellipsis."""
 
     text: str
@@ -49,8 +57,7 @@ class Name(Code):
 EQUAL_BY_VALUE = frozenset({bool, int, str, type(None)})  # no floats: 0.0 and -0.0 are equal
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Literal(Code):
+class Literal(Code, frozen=True, eq=False):
     """A constant. The literals `1`, `1.0` and `True` are different, although the values are equal."""
 
     value: int | float | bool | str | None
@@ -74,8 +81,7 @@ class Literal(Code):
         return repr(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Code):
+class Call(Code, frozen=True):
     """`function(*args, name=value)`; a keyword named `**` unpacks a mapping."""
 
     function: Expr
@@ -83,24 +89,21 @@ class Call(Code):
     keywords: tuple[tuple[str, Expr], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute(Code):
+class Attribute(Code, frozen=True):
     """`of.name`, where `of` is not a plain name."""
 
     of: Expr
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Index(Code):
+class Index(Code, frozen=True):
     """`of[items]`; an item may be a `SliceExpr`, `Literal(None)` or `Name("...")`."""
 
     of: Expr
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SliceExpr(Code):
+class SliceExpr(Code, frozen=True):
     """`lower:upper:step`, only inside an `Index`."""
 
     lower: Expr | None = None
@@ -108,8 +111,7 @@ class SliceExpr(Code):
     step: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Infix(Code):
+class Infix(Code, frozen=True):
     """`left operator right`, for an operator of `precedence.INFIX`."""
 
     operator: str
@@ -117,16 +119,14 @@ class Infix(Code):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix(Code):
+class Prefix(Code, frozen=True):
     """`-x`, `~x` or `not x`."""
 
     operator: str
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Conditional(Code):
+class Conditional(Code, frozen=True):
     """`then if test else otherwise`."""
 
     test: Expr
@@ -134,36 +134,31 @@ class Conditional(Code):
     otherwise: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class TupleOf(Code):
+class TupleOf(Code, frozen=True):
     """`(a, b)`, in parentheses except inside an index."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf(Code):
+class ListOf(Code, frozen=True):
     """`[a, b]`."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DictOf(Code):
+class DictOf(Code, frozen=True):
     """`{key: value}`; a key that is None unpacks its value: `{**value}`."""
 
     items: tuple[tuple[Expr | None, Expr], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Star(Code):
+class Star(Code, frozen=True):
     """`*of`, in a call, a list or a tuple."""
 
     of: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Generator(Code):
+class Generator(Code, frozen=True):
     """`(element for target in iterable)`; without extra parentheses if it is the only argument of a call."""
 
     element: Expr
@@ -171,8 +166,7 @@ class Generator(Code):
     iterable: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class ListComprehension(Code):
+class ListComprehension(Code, frozen=True):
     """`[element for target in iterable]`."""
 
     element: Expr
@@ -180,8 +174,7 @@ class ListComprehension(Code):
     iterable: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class ValuePlaceholder(Code):
+class ValuePlaceholder(Code, frozen=True):
     """A placeholder for value number `index` of a block. It must be replaced before printing."""
 
     index: int
@@ -209,8 +202,7 @@ Expr: TypeAlias = (
 # ------------------------------------------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True)
-class Assign:
+class Assign(Struct, frozen=True):
     """`target: annotation = value`; the target is a name or a dotted path."""
 
     target: str
@@ -218,37 +210,32 @@ class Assign:
     annotation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unpack:
+class Unpack(Struct, frozen=True):
     """`a, b = value`; a target may be starred: `*rest`."""
 
     targets: tuple[str, ...]
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Return:
+class Return(Struct, frozen=True):
     """`return value`."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Raise:
+class Raise(Struct, frozen=True):
     """`raise error`."""
 
     error: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Do:
+class Do(Struct, frozen=True):
     """An expression statement."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class For:
+class For(Struct, frozen=True):
     """`for target in iterable:`; the target may be several names: `a, b`."""
 
     target: str
@@ -256,8 +243,7 @@ class For:
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class If:
+class If(Struct, frozen=True):
     """`if test:`; an `otherwise` with a single `If` becomes `elif`."""
 
     test: Expr
@@ -265,23 +251,20 @@ class If:
     otherwise: tuple[Statement, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """Free text, written as comment lines."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Blank:
+class Blank(Struct, frozen=True):
     """An empty line between two statements."""
 
 
 # ------------------------------------------------------------------------------------------------ definitions
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A parameter of a function; `variadic` is `""`, `"*"` or `"**"`."""
 
     name: str
@@ -291,8 +274,7 @@ class Parameter:
     variadic: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """A `def`."""
 
     name: str
@@ -303,8 +285,7 @@ class Function:
     decorators: tuple[Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Class:
+class Class(Struct, frozen=True):
     """A `class`; its members may be functions."""
 
     name: str
@@ -314,8 +295,7 @@ class Class:
     decorators: tuple[Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Helper:
+class Helper(Struct, frozen=True):
     """A class or function copied from a helper file, which is formatted already."""
 
     source: str
@@ -326,8 +306,7 @@ Statement: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(Struct, frozen=True):
     """A whole file. `imports` are source lines in their final order; an empty line separates two groups."""
 
     doc: str
@@ -371,25 +350,19 @@ def child_expressions(expr: Expr) -> Iterator[Expr]:
 
 @cache
 def code_fields_of_any(kind: type) -> tuple[str, ...]:
-    """Return the names of the fields of a dataclass that are part of the code; none of what is no dataclass."""
-    return code_field_names(kind) if is_dataclass(kind) else ()
+    """Return the names of the fields of a node that are part of the code; none of what is no node."""
+    return code_field_names(kind) if issubclass(kind, Struct) else ()
 
 
 def code_fields(node: Any) -> Iterator[Any]:
     """Return the values of a node's fields that are part of the code."""
-    kind: type = type(node)
+    kind: type[Struct] = type(node)
     return (getattr(node, name) for name in code_field_names(kind))
 
 
 @cache
-def list_fields(kind: type) -> tuple[str, ...]:
-    """Return the names of all fields of a dataclass."""
-    return tuple(item.name for item in fields(kind))
-
-
-@cache
-def code_field_names(kind: type) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(kind) if item.compare)
+def code_field_names(kind: type[Struct]) -> tuple[str, ...]:
+    return tuple(name for name in kind.__struct_fields__ if name != "mark")
 
 
 def walk_expression(expr: Expr) -> Iterator[Expr]:
@@ -423,7 +396,7 @@ def map_children(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
     if isinstance(expr, Call):
         return map_call(expr, change)
     copy = rebuild_expression(expr, change)
-    if copy is expr or not expr.mark:
+    if copy is expr or expr.mark is NO_MARK:
         return copy
     return replace(copy, mark=expr.mark)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.model_lowering import LoweredModel, count_effort
@@ -16,8 +17,7 @@ MAX_EFFORT = 17_500
 TRIAL_EFFORT = 3  # what a variation takes beside its steps
 
 
-@dataclass(frozen=True, eq=False)
-class Trial:
+class Trial(Struct, frozen=True, eq=False):
     """A variation of an instance; `lowered` is None if the spec refuses it, or the backend cannot express it."""
 
     base: LoweredBlock

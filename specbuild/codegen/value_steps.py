@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from specbuild.codegen.constructions import ComputedTable, Member, input_numbers, list_names, reads_names
 from specbuild.codegen.layout import Layout

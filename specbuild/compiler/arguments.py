@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from specbuild.diagnostics.errors import Location, SpecError, make_printable
 from specbuild.diagnostics.suggestions import suggest_name
@@ -15,16 +16,14 @@ from specbuild.frontend.document import Spec
 from specbuild.frontend.source import Source
 
 
-@dataclass(frozen=True)
-class SpecArgument:
+class SpecArgument(Struct, frozen=True):
     """A value from the caller, and its location on the command line or in the call."""
 
     value: Any
     location: Location
 
 
-@dataclass(frozen=True)
-class SpecArguments:
+class SpecArguments(Struct, frozen=True):
     """All arguments of one compilation. Errors in them point to the caller's text, not to the spec."""
 
     params: Mapping[str, SpecArgument] = field(default_factory=dict)

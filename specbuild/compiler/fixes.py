@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeAlias
 
 import yaml
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.compiler.line_fixes import Fix, fix_line
 from specbuild.diagnostics.errors import SpecError, is_one_typo, normalize_word
@@ -31,8 +32,7 @@ FixGroup: TypeAlias = "list[tuple[SpecError, Fix]]"  # applied together
 CheckFunction = Callable[[str], Sequence[SpecError]]  # the errors of a text
 
 
-@dataclass
-class FixedText:
+class FixedText(Struct):
     """A text with the fixes that were made in it, and the errors that are left."""
 
     text: str

@@ -6,7 +6,9 @@ What must not change with them are the steps, the weights, the arguments of bloc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.expressions import MAX_EXPRESSION_CHARACTERS, concrete, expression_of
@@ -32,8 +34,7 @@ CHANGES: tuple[Callable[[int], int], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Resized:
+class Resized(Struct, frozen=True):
     """A model at another size of some inputs."""
 
     sizes: Mapping[AxisOfInput, int]
@@ -179,8 +180,7 @@ def refuse_unequal(graph: Block, fixed: AxisOfInput, free: AxisOfInput) -> SpecE
     return graph.at.child("inputs", free[0]).error("SB408", message, hint)
 
 
-@dataclass
-class SizeComparison:
+class SizeComparison(Struct):
     """Compares a model with the same at another size."""
 
     other: Resized

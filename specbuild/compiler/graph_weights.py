@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block, Node
@@ -12,8 +13,7 @@ from specbuild.ops.base import Op
 from specbuild.ops.weight_spec import WeightSpec
 
 
-@dataclass(frozen=True)
-class CanonicalWeight:
+class CanonicalWeight(Struct, frozen=True):
     """A weight: `path` is its step's path and its own `name`, joined by a dot."""
 
     path: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.compiler.compiled_model import CompiledModel
@@ -20,8 +21,7 @@ CODE_REASON = "other values need other code"
 UNTRIED_REASON = "to try other values takes too long"
 
 
-@dataclass(frozen=True)
-class BlockArguments:
+class BlockArguments(Struct, frozen=True):
     """Arguments that the class of a block does not take, since to try other values takes too long."""
 
     class_name: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.frontend.line_hints import MORE_KEYS, STEP_IN_BRACES, TEMPLATE
@@ -13,8 +14,7 @@ TEMPLATE_OR_DOLLAR = re.compile(rf"{TEMPLATE.pattern}|\$(\w+)")
 NAME_FOR_TEMPLATE = re.compile(r"write `(\w+)`: a name stands for its value")
 
 
-@dataclass(frozen=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """A part of a text, and what replaces it."""
 
     start: int

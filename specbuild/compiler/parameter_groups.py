@@ -8,8 +8,9 @@ number of the layers next to them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.backends import BACKEND_NAMES, load_backend
 from specbuild.backends.base import Backend
@@ -57,8 +58,7 @@ def group_tensors(
     return tensors
 
 
-@dataclass(frozen=True)
-class LayerLevel:
+class LayerLevel(Struct, frozen=True):
     """All weights with the same number of layers after them."""
 
     layers_after: int

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.backends.registry import builtin_reserved_names
 from specbuild.compiler.free_sizes import Resized, with_free_sizes
@@ -26,8 +28,7 @@ MARKS = ("pyproject.toml", ".git")  # what the folder of a project holds
 MAX_PARAMETERS = 10**11  # of a model
 
 
-@dataclass(frozen=True)
-class Compilation:
+class Compilation(Struct, frozen=True):
     """The graphs of one compilation, and the compiler for the code of each backend."""
 
     full_graph: Block  # as elaborated: with the steps that no output needs

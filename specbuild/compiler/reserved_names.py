@@ -6,7 +6,7 @@ Those of an extension matter only to who compiles for it.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from specbuild.backends.base import Backend
 from specbuild.backends.registry import builtin_reserved_names

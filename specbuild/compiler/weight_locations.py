@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from msgspec.structs import asdict
 
 from specbuild.backends import load_backend
 from specbuild.backends.base import Backend
@@ -31,8 +32,7 @@ class BlockLocation(NamedTuple):
     framework_path: str
 
 
-@dataclass(frozen=True)
-class WeightLocation(CanonicalWeight):
+class WeightLocation(CanonicalWeight, frozen=True):
     """A weight with its path and storage in one framework."""
 
     framework_path: str
@@ -147,7 +147,7 @@ def is_stacked(sharing: Sequence[WeightLocation]) -> bool:
 def canonical_locations(model: Block) -> list[WeightLocation]:
     """Return all weights of a model, as if a framework stored them in canonical form. Lowers no code."""
     return [
-        WeightLocation(**vars(weight), framework_path=weight.path, storage=Storage(weight.path))
+        WeightLocation(**asdict(weight), framework_path=weight.path, storage=Storage(weight.path))
         for weight in canonical_weights(model)
     ]
 
@@ -184,7 +184,7 @@ def find_weights(model: LoweredModel, backend: Backend) -> list[WeightLocation]:
                     storage = storages[weight.name]
                     parts = backend.weight_path_parts(with_rows, node.name, storage, not path)
                     framework_path = backend.path_separator.join((*prefix, *parts))
-                    yield WeightLocation(**vars(weight), framework_path=framework_path, storage=storage)
+                    yield WeightLocation(**asdict(weight), framework_path=framework_path, storage=storage)
 
     rows = CollapsedRows(model)
     return list(visit_weights(model.root, (), ()))

@@ -7,11 +7,10 @@ SB8xx weights, SB90x parity, SB95x drawings, SB96x imports of models.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """The explanation of an error code."""
 
     title: str

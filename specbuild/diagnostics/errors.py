@@ -12,8 +12,9 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from specbuild.diagnostics.codes import CODES, Explanation
 
@@ -38,8 +39,7 @@ SNIPPET_CELLS = 160
 TAB_CELLS = 4
 
 
-@dataclass(frozen=True)
-class Location:
+class Location(Struct, frozen=True):
     """A location in a file: line and column in characters, both counted from 1, and the text of the line."""
 
     file: str

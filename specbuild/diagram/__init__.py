@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Literal
 from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagram.diff_marks import DiffMarks
@@ -64,8 +66,7 @@ def format_from_path(path: str) -> str:
     return SUFFIX_FORMATS[suffix]
 
 
-@dataclass(frozen=True)
-class DrawingStyle:
+class DrawingStyle(Struct, frozen=True):
     """How a diagram looks."""
 
     direction: Literal["LR", "TB"] = "LR"

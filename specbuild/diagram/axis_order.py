@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.diagram.captions import AxisSizes, format_axes
 from specbuild.diagram.view_model import Panel, View

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from specbuild.diagram.captions import AxisSizes, short_number
 from specbuild.diagram.diff_marks import CHANGE_LINES, CHANGE_SIGNS
@@ -21,8 +21,7 @@ MAX_TITLE, MAX_DETAIL, MAX_NOTE, MAX_CHIP = 34, 72, 90, 24  # characters
 MAX_LINE_WIDTH = 132.0  # of a line that can be broken
 
 
-@dataclass(frozen=True)
-class CardRow:
+class CardRow(Struct, frozen=True):
     """One row of a card. `role` is title, detail, chips, detail+chips, note, sizes, small or bar."""
 
     height: float

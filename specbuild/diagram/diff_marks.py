@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from msgspec import Struct, field
 
 from specbuild.ir.graph import Block, Node, Ref
 from specbuild.ops.types import TensorType
@@ -74,8 +75,7 @@ class ChangeCount(NamedTuple):
 NO_CHANGES = ChangeCount()
 
 
-@dataclass(frozen=True)
-class DiffMark:
+class DiffMark(Struct, frozen=True):
     """The change of one step, input or output."""
 
     change: ChangeType = ""
@@ -96,8 +96,7 @@ class DiffMark:
 NO_MARK = DiffMark()
 
 
-@dataclass
-class DiffMarks:
+class DiffMarks(Struct):
     """The changes of one diagram, by block and by name of a step or input; `>name` is an output."""
 
     by_step: dict[tuple[Block, str], DiffMark] = field(default_factory=dict)

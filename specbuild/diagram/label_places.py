@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice, pairwise, product
+
+from msgspec import Struct
 
 from specbuild.diagram.box_shapes import SYMBOL_SIZE
 from specbuild.diagram.row_layout import LinkRoute, PlacedPanel, sample_curve
@@ -23,8 +24,7 @@ LABEL_PARTS = (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9)  # where along its line a la
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 
 
-@dataclass(frozen=True, eq=False)
-class Obstacle:
+class Obstacle(Struct, frozen=True, eq=False):
     """A part of a line, or the frame of a box."""
 
     bounds: Bounds

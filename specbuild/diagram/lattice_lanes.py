@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from specbuild.diagram.grid_router import LatticePoint
 
 
-@dataclass
-class Stretch:
+class Stretch(Struct):
     """A straight part of a path: it runs along a line of the lattice, from `low` to `high`."""
 
     is_horizontal: bool

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.diagram.box_shapes import PAD_X, PAD_Y, Card
 from specbuild.diagram.row_layout import PlacedPanel
@@ -13,8 +15,7 @@ from specbuild.diagram.view_model import Box, Panel, View
 INNER_GAP = 8.0  # from the frame and its heading to the contents
 
 
-@dataclass(frozen=True)
-class PanelTree:
+class PanelTree(Struct, frozen=True):
     """The panels of a view: those on the page, and those inside of boxes."""
 
     panels: Sequence[Panel]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import PurePath
+
+from msgspec.structs import replace
 
 from specbuild.diagram.diff_marks import CHANGE_LABELS, CHANGE_LINES
 from specbuild.diagram.legend import add_legend

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.diagram import graphviz_process
 from specbuild.diagram.box_shapes import Card
@@ -26,8 +27,7 @@ INSET = 13.0  # from the frame of a panel to its contents
 HEADING_HEIGHT = 28.0  # of a panel: the title and the description of its block
 
 
-@dataclass(frozen=True)
-class PageFormat:
+class PageFormat(Struct, frozen=True):
     """What a page looks like. With `is_fixed`, rows are broken so that the page is not wider, if possible."""
 
     width: float = PAGE_WIDTH
@@ -41,8 +41,7 @@ class PageFormat:
         return PRINTED_MARGIN if self.is_fixed else MARGIN
 
 
-@dataclass
-class FramedPanel:
+class FramedPanel(Struct):
     """A panel with the size of its frame."""
 
     placed: PlacedPanel

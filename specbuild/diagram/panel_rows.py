@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import accumulate
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.diagram.box_shapes import Card
 from specbuild.diagram.view_model import Link, Panel
@@ -18,8 +20,7 @@ SHORT_ROW = 0.17  # a row shorter than this part of the page is merged with the 
 RANK_GAP = 27.0  # between two boxes, for the estimate of the length of a row
 
 
-@dataclass
-class PanelRow:
+class PanelRow(Struct):
     """Boxes that Graphviz lays out together, with the links between them."""
 
     keys: list[str]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagnostics.suggestions import list_some, suggest_name
@@ -23,8 +25,7 @@ READABLE_PANELS = 9
 MAX_BOXES = 4_000  # of all panels, beyond which no block is drawn
 
 
-@dataclass(frozen=True)
-class DetailLevel:
+class DetailLevel(Struct, frozen=True):
     """How much a diagram shows. `depth` counts levels of panels; None: as many panels as stay readable."""
 
     depth: int | None = None

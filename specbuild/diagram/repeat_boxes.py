@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.diagram.block_kinds import BlockKinds
 from specbuild.diagram.captions import (
@@ -24,8 +26,7 @@ from specbuild.ir.graph import Block, Group, Node, Skip
 from specbuild.ops.base import Op
 
 
-@dataclass(frozen=True)
-class RepeatContent:
+class RepeatContent(Struct, frozen=True):
     """What the box of a repeat shows of one member."""
 
     kind: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from math import log2
+
+from msgspec import Struct, field
 
 from specbuild.diagram.view_model import Box, Link, Panel
 
@@ -24,8 +25,7 @@ MAX_UNEVEN = 0.15  # of the halvings of a single axis: how far they may be from 
 Cell = tuple[int, int]  # row and column
 
 
-@dataclass
-class LevelGrid:
+class LevelGrid(Struct):
     """The cells of the boxes of a panel."""
 
     cells: dict[str, Cell] = field(default_factory=dict)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
+
+from msgspec import Struct, field
 
 from specbuild.diagram.box_shapes import SYMBOL_LABEL, SYMBOL_SIZE, Card
 from specbuild.diagram.panel_rows import PanelRow
@@ -23,8 +24,7 @@ MAX_SKIP_LINKS = 150  # of a row; beyond it, they cross other links on both side
 FlowPiece: TypeAlias = tuple[float, float, float]
 
 
-@dataclass
-class BoxPosition:
+class BoxPosition(Struct):
     """The centre and the size of a box."""
 
     x: float
@@ -38,8 +38,7 @@ class BoxPosition:
         return self.x - self.w / 2, self.y - self.h / 2, self.x + self.w / 2, self.y + self.h / 2
 
 
-@dataclass
-class LinkRoute:
+class LinkRoute(Struct):
     """The path of a link. It has no arrow if it ends at a junction."""
 
     points: tuple[Point, ...]
@@ -49,8 +48,7 @@ class LinkRoute:
     is_skip: bool = False
 
 
-@dataclass
-class PlacedPanel:
+class PlacedPanel(Struct):
     """A panel with the positions of its boxes, junctions and links. The top left corner is (0, 0)."""
 
     panel: Panel

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from itertools import pairwise
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.diagram.text_metrics import measure_text
 
 Point = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Rect:
+class Rect(Struct, frozen=True):
     x: float
     y: float
     w: float
@@ -23,8 +24,7 @@ class Rect:
     is_dashed: bool = False
 
 
-@dataclass(frozen=True)
-class TextLine:
+class TextLine(Struct, frozen=True):
     """One line of text; `y` is its baseline."""
 
     x: float
@@ -40,8 +40,7 @@ class TextLine:
         return measure_text(self.text, self.size, self.bold)
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(Struct, frozen=True):
     """Cubic Bézier segments: a start point, then three points for each segment."""
 
     points: tuple[Point, ...]
@@ -54,8 +53,7 @@ class Curve:
 Shape = Rect | TextLine | Curve
 
 
-@dataclass(frozen=True)
-class ShapeGroup:
+class ShapeGroup(Struct, frozen=True):
     """Shapes that belong together, with a tooltip and the URL of a link."""
 
     shapes: tuple[Shape, ...]
@@ -69,8 +67,7 @@ class ShapeGroup:
     opens: str = ""  # the panel that shows the inside of a box
 
 
-@dataclass
-class Scene:
+class Scene(Struct):
     """All shapes of a diagram. Groups are drawn in order."""
 
     title: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct, field
 
 MAX_GROWTH = 1.25  # how much taller than its shelf a panel may be that is put on it
 MAX_STRETCH = 1.7  # how much taller than its contents a frame may become
@@ -18,8 +19,7 @@ class Sized(Protocol):
 SizedPanel = TypeVar("SizedPanel", bound=Sized)
 
 
-@dataclass
-class Shelf(Generic[SizedPanel]):
+class Shelf(Struct, Generic[SizedPanel]):
     """Columns of panels, side by side."""
 
     gap: float

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.diagram.instance_differences import KindInstances
 from specbuild.diagram.view_model import BlockKind, StepScope
 from specbuild.ir.graph import Block, Node, Ref, Skip
 
 
-@dataclass
-class StepGroup:
+class StepGroup(Struct):
     """Steps that become one box, in order. A single step is one member."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from itertools import groupby, islice
+
+from msgspec.structs import replace
 
 from specbuild.diagram.text_metrics import display_text
 from specbuild.diagram.view_model import Box, Link, Panel

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.diagram.captions import FREE_SIZE_STAR, FREE_SIZES_KEY, AxisSizes
 from specbuild.diagram.diff_marks import CHANGE_LABELS, CHANGE_SIGNS, ChangeType, DiffMarks
@@ -15,8 +17,7 @@ from specbuild.ops.types import TensorType
 CostFunction = Callable[[Node, Block], tuple[int, int]]
 
 
-@dataclass(frozen=True)
-class Chip:
+class Chip(Struct, frozen=True):
     """A light step, drawn inside the box of the step before it."""
 
     kind: str
@@ -25,8 +26,7 @@ class Chip:
     step: str
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(Struct, frozen=True):
     """One box: a step with its chips, a repeat, or a summary of several steps.
 
     `form` is card, symbol (a small circle), input, output or port (an input or output of an inner block).
@@ -63,8 +63,7 @@ class Box:
     old_cost: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(Struct, frozen=True):
     """A value that one box outputs and another box reads."""
 
     tail: str  # the key of the box that outputs it
@@ -75,8 +74,7 @@ class Link:
     gives_size: bool = False  # whether the reader needs only the sizes of the value
 
 
-@dataclass(frozen=True)
-class Panel:
+class Panel(Struct, frozen=True):
     """One kind of block, drawn once, with its steps as boxes."""
 
     key: str
@@ -89,8 +87,7 @@ class Panel:
     change: ChangeType = ""  # set if only one of two models has the block
 
 
-@dataclass(frozen=True)
-class View:
+class View(Struct, frozen=True):
     """A whole diagram."""
 
     title: str
@@ -152,8 +149,7 @@ class View:
         return families
 
 
-@dataclass(frozen=True)
-class StepScope:
+class StepScope(Struct, frozen=True):
     """Steps that are drawn together: an instance of a block, or one member of a repeat.
 
     `prefix_length` is how many characters of a step's name precede its name in this scope.
@@ -175,8 +171,7 @@ class StepScope:
         return node.name[self.prefix_length :]
 
 
-@dataclass
-class BlockKind:
+class BlockKind(Struct):
     """All instances of one block, which share one panel."""
 
     key: str

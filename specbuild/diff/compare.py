@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from specbuild.diff.flatten import (
     BlockInstance,
@@ -26,8 +27,7 @@ PathMark: TypeAlias = Literal["added", "removed", "changed", "rewired", "renamed
 MAX_SEARCHED_STEPS = 500  # limit of the backward search around an inserted step
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """The old and the new text of an attribute, a parameter or a kind; empty on a side that has none."""
 
     subject: str
@@ -35,8 +35,7 @@ class Change:
     after: str
 
 
-@dataclass(frozen=True)
-class RewiredStep:
+class RewiredStep(Struct, frozen=True):
     """A step with other inputs: `before` in the names of the old model, `after` in those of the new.
 
     `is_consequence` is true if a step was only inserted or removed in between.
@@ -52,8 +51,7 @@ class RewiredStep:
 Fate: TypeAlias = Literal["unchanged", "moved", "reshaped", "added", "removed"]
 
 
-@dataclass(frozen=True)
-class WeightFate:
+class WeightFate(Struct, frozen=True):
     """What becomes of one weight: its old and new path and shape, None in a model that does not have it."""
 
     fate: Fate
@@ -69,8 +67,7 @@ class WeightFate:
         return StepWeight(self.shape_after or self.shape_before or (), self.is_trainable)
 
 
-@dataclass
-class Comparison:
+class Comparison(Struct, dict=True):
     """The differences between two models. Paths are those of the new model, except in `removed`."""
 
     before: FlatModel

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.diff.compare import Change, Comparison, Fate, WeightFate
 from specbuild.diff.flatten import (
@@ -28,8 +30,7 @@ FATES: Mapping[Fate, str] = {
 }
 
 
-@dataclass(frozen=True)
-class WeightCount:
+class WeightCount(Struct, frozen=True):
     """The number of weights with one fate, and of their trainable elements."""
 
     tensors: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.diagram import DetailLevel, DrawingStyle, draw_model
 from specbuild.diagram.captions import short_number

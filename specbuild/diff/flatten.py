@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.expressions import concrete
 from specbuild.ir.cost import Cost, CostCounter
@@ -20,8 +22,7 @@ from specbuild.ops.types import TensorType
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class StepWeight:
+class StepWeight(Struct, frozen=True):
     """The shape of one weight, and whether it is trained."""
 
     shape: Shape
@@ -32,8 +33,7 @@ class StepWeight:
         return prod(self.shape)
 
 
-@dataclass(frozen=True)
-class FlatStep:
+class FlatStep(Struct, frozen=True):
     """One op. Each of `sources` is the path of a step (`path@part` for a part) or the name of a model input.
 
     `is_named` is true if the author chose every part of the path: such a step is identified by its path.
@@ -60,8 +60,7 @@ class FlatStep:
         )
 
 
-@dataclass(frozen=True)
-class BlockInstance:
+class BlockInstance(Struct, frozen=True):
     """A block in the model: its kind and its parameter values, without parameters that choose blocks."""
 
     path: str
@@ -69,8 +68,7 @@ class BlockInstance:
     params: Mapping[str, str]
 
 
-@dataclass
-class FlatModel:
+class FlatModel(Struct, dict=True):
     """The steps, blocks, input types and output values of a model, by full path."""
 
     model: Block

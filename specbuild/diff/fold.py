@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.diff.flatten import enclosing_paths
 
@@ -11,16 +12,14 @@ Indices = tuple[int, ...]
 IndexRanges = tuple[frozenset[int], ...]
 
 
-@dataclass(frozen=True)
-class PathPiece:
+class PathPiece(Struct, frozen=True):
     """A path inside a text; it is folded together with the path of the entry."""
 
     path: str
     absolute: bool = False  # else relative to the path of the entry
 
 
-@dataclass(frozen=True)
-class DiffEntry:
+class DiffEntry(Struct, frozen=True):
     """One change at one path: its text, its size, and its position in the model."""
 
     label: str

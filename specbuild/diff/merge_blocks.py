@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.diagram.diff_marks import NO_MARK, OLD_SUFFIX, ChangeCount, ChangeNote, ChangeType, DiffMark
 from specbuild.diff.pair_blocks import ModelPairing
@@ -12,8 +14,7 @@ from specbuild.ir.graph import Block, Node, Output, Ref, Skip
 from specbuild.ops.types import TensorType
 
 
-@dataclass(frozen=True)
-class MergedInput:
+class MergedInput(Struct, frozen=True):
     """One input of a merged step: the value that it reads in the picture, or None.
 
     `removed_ref` is a value that only the old step reads, `added_ref` one that only the new step reads.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.diagram.diff_marks import ChangeCount, ChangeNote, ChangeType, DiffMark, DiffMarks
 from specbuild.diff.compare import Change, Comparison

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
+
+from msgspec.structs import asdict
 
 from specbuild.compiler.output_files import write_picture
 from specbuild.diagnostics.errors import SpecError
@@ -15,7 +16,6 @@ from specbuild.diff.diff_diagram import render_diff
 from specbuild.ir.graph import Block
 
 
-@dataclass
 class Diff(Comparison):
     """A comparison of two models that draws both in one picture."""
 
@@ -53,4 +53,4 @@ class Diff(Comparison):
 def diff_models(before: Block, after: Block) -> Diff:
     """Compare two models."""
     comparison = compare_models(before, after)
-    return Diff(**{field.name: getattr(comparison, field.name) for field in fields(comparison)})
+    return Diff(**asdict(comparison))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.diff.compare import Comparison, paired_instances
 from specbuild.diff.flatten import enclosing_paths
@@ -11,8 +12,7 @@ from specbuild.diff.renames import count_contained_steps
 from specbuild.ir.graph import Block, Node, definition_key
 
 
-@dataclass(frozen=True)
-class NodeLocation:
+class NodeLocation(Struct, frozen=True):
     """A step, its path in the whole model, and the block that contains it."""
 
     path: str

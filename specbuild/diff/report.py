@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.diagnostics.errors import make_printable
 from specbuild.diff.compare import Change, Comparison
@@ -20,8 +21,7 @@ FORMER_FORMAT = "former"
 MAX_TEXT = 200  # characters of the text of an entry
 
 
-@dataclass(frozen=True)
-class ReportLine:
+class ReportLine(Struct, frozen=True):
     """One line of the report: a label such as `added`, or "", and a text."""
 
     label: str

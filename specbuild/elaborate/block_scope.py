@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, count
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from specbuild.elaborate.pending_edits import PendingEdits
 from specbuild.elaborate.work_budget import WorkBudget
@@ -24,8 +25,7 @@ from specbuild.ops.types import CHANNEL, TensorType
 T = TypeVar("T")
 
 
-@dataclass
-class BlockScope:
+class BlockScope(Struct, dict=True):
     """The state of one block instance during elaboration."""
 
     definition: BlockDef

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError, closest_match
 from specbuild.diagnostics.suggestions import format_suggestion
@@ -107,8 +109,7 @@ def unmatched_selector_error(edit: EditDef, block: Block) -> SpecError:
     return edit.selector_at.error("SB208", message, f"{owner} contains: {', '.join(names)}" if names else "")
 
 
-@dataclass(eq=False)
-class StepBranch:
+class StepBranch(Struct, eq=False):
     """A step with the steps inside it: a whole block, a group in a block, or one node."""
 
     node: Node | None = None
@@ -144,8 +145,7 @@ class StepTree:
         return self.read_block(op) if isinstance(op, Block) else branch
 
 
-@dataclass
-class MatchEnd:
+class MatchEnd(Struct):
     """Where a selector stops matching: the steps after the longest part that matches."""
 
     part_count: int = -1  # how many parts of the selector match

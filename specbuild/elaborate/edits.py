@@ -6,8 +6,9 @@ Two uses of a block that get the same edits share one instance, and therefore on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.pending_edits import ScopedEdit

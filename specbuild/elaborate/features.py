@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import Location, SpecError
 from specbuild.diagnostics.suggestions import is_suggestion
@@ -15,8 +17,7 @@ from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block, Output
 
 
-@dataclass(frozen=True)
-class Features:
+class Features(Struct, frozen=True):
     """The paths of values that a caller requests as outputs."""
 
     locations: Mapping[str, Location]  # path -> location of the request, for errors

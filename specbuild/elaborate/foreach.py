@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.elaborate.block_scope import BlockScope
@@ -23,15 +24,13 @@ from specbuild.ir.graph import Ref
 PATH = re.compile(r"[A-Za-z]\w*(\.(\w+|\*))*")
 
 
-@dataclass(frozen=True)
-class BoundValue:
+class BoundValue(Struct, frozen=True):
     """A value of the graph that a name of `foreach` stands for."""
 
     ref: Ref
 
 
-@dataclass(frozen=True)
-class ForeachNames:
+class ForeachNames(Struct, frozen=True):
     """The names that `foreach` binds, and what each stands for in each member."""
 
     items: dict[str, list[Any]]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.elaborate.block_scope import BlockScope
@@ -42,8 +44,7 @@ class MissingBatchError(SpecError):
     """An op inside a block needs a batch, and no input of the block has one."""
 
 
-@dataclass(frozen=True)
-class Perturbation:
+class Perturbation(Struct, frozen=True):
     """A changed build of a model, to see what depends on what: other parameter values or sizes, or fewer edits."""
 
     changed_params: Mapping[str, Any] = field(default_factory=dict)
@@ -56,8 +57,7 @@ class Perturbation:
         return {name: RawArgument(raw, at.child(name)) for name, raw in params.items()}
 
 
-@dataclass(frozen=True)
-class BoundModel:
+class BoundModel(Struct, frozen=True):
     """A model with the values of its parameters, the types of its inputs, and the edits for its steps."""
 
     definition: BlockDef

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.elaborate.block_scope import BlockScope

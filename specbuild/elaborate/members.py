@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.expression_env import ExpressionEnv

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from specbuild.diagnostics.suggestions import suggest_name
 from specbuild.elaborate.block_scope import BlockScope

@@ -6,9 +6,10 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.diagnostics.errors import Location, make_printable
 from specbuild.diagnostics.suggestions import join_names, list_some
@@ -24,8 +25,7 @@ from specbuild.ir.path_index import path_prefixes
 from specbuild.ir.prune import find_needed
 
 
-@dataclass(frozen=True)
-class SpecNote:
+class SpecNote(Struct, frozen=True):
     """A message that is not an error, with its location."""
 
     message: str

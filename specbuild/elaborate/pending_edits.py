@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.frontend.edits import EditDef
 from specbuild.frontend.selectors import MatchStates
@@ -31,8 +32,7 @@ class HashedKey:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class ScopedEdit:
+class ScopedEdit(Struct, frozen=True, eq=False, dict=True):
     """An edit with the values of the names in it, which are the parameters of the model in its file."""
 
     definition: EditDef
@@ -45,8 +45,7 @@ class ScopedEdit:
         return (self.definition.at, self.env_key)
 
 
-@dataclass(frozen=True)
-class PendingEdits:
+class PendingEdits(Struct, frozen=True, dict=True):
     """Edits in the order of their files, each with how much of its selector the enclosing steps match."""
 
     edits: tuple[tuple[ScopedEdit, MatchStates], ...] = ()
@@ -100,8 +99,11 @@ class PendingEdits:
         return tuple((edit.cache_key, states) for edit, states in self.edits)
 
 
+NO_EDITS = PendingEdits()
+
+
 def start_edits(
-    definitions: Collection[EditDef], env: Mapping[str, Any], outer: PendingEdits = PendingEdits()
+    definitions: Collection[EditDef], env: Mapping[str, Any], outer: PendingEdits = NO_EDITS
 ) -> PendingEdits:
     """Return the edits at the root of a model: those of its own file, then those of the files that use it."""
     key = HashedKey(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError, closest_match
 from specbuild.diagnostics.suggestions import format_suggestion, join_names, list_some, suggest_name

@@ -7,7 +7,8 @@ All other inputs stay as they are.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import join_names
@@ -17,8 +18,7 @@ from specbuild.frontend.source import SourceAddress
 from specbuild.ir.graph import Block, Ref
 
 
-@dataclass
-class RunningValues:
+class RunningValues(Struct):
     """The inputs of the next member of a repeat, and the results so far."""
 
     step: StepDef  # what is repeated

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.nodes import NodeBuilder, skip_node
@@ -14,8 +16,7 @@ from specbuild.ir.graph import Group, Node, Ref, Skip, collected_path
 from specbuild.ir.path_index import path_prefixes
 
 
-@dataclass
-class GroupReuse:
+class GroupReuse(Struct):
     """One `reuse` of a group: its steps with new names, on new inputs."""
 
     scope: BlockScope

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.elaborate.block_scope import BlockScope, enclosing_prefixes
 from specbuild.elaborate.references import resolve_reference
@@ -16,8 +17,7 @@ from specbuild.ops.base import Op, list_attributes
 from specbuild.ops.types import TensorType
 
 
-@dataclass(frozen=True)
-class ReusedSteps:
+class ReusedSteps(Struct, frozen=True):
     """What a `reuse` names, and the steps around it: those of this block, or of a block inside it."""
 
     name: str  # of the step or group, among the steps around it

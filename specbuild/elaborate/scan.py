@@ -8,7 +8,8 @@ a state gets all positions at once, as samples of the batch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.elaborate.block_scope import BlockScope

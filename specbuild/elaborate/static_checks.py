@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import join_names, suggest_name

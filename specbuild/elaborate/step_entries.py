@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.elaborate.block_scope import BlockScope
@@ -16,8 +17,7 @@ from specbuild.ir.graph import BlockArgument
 from specbuild.ops import OPS
 
 
-@dataclass
-class StepEntry:
+class StepEntry(Struct):
     """A step with its name, and what edits changed."""
 
     name: str

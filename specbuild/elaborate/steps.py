@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from itertools import groupby
+
+from msgspec.structs import replace
 
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.elaborate.alternatives import choose_alternatives

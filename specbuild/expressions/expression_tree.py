@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.expressions.parser import list_operands, parse_tree
 
@@ -26,8 +27,7 @@ _OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
 }
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Expression:
+class Expression(Struct, frozen=True, eq=False, dict=True):
     """A parsed expression. Its tree is shared and never changed; expressions of the same text are equal."""
 
     tree: ast.expr

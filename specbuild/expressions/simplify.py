@@ -7,14 +7,14 @@ expression whose value is a whole number has no fraction in its sums, products a
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from specbuild.expressions.expression_tree import Expression, from_tree
 
 
-@dataclass
-class IntegerSum:
+class IntegerSum(Struct):
     """A sum of whole numbers: a constant, and terms with their factors, in the order in which they first occur."""
 
     constant: int

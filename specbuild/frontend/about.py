@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 ABOUT_KEYS = ("title", "authors", "year", "arxiv", "doi", "names", "tags")
 
 
-@dataclass(frozen=True)
-class About:
+class About(Struct, frozen=True):
     """The paper of a block, its other names, and words to find it by."""
 
     title: str = ""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import join_names, suggest_name
@@ -60,8 +62,7 @@ BLOCK_KEYS = ("doc", "about", "params", "inputs", "let", "steps", "outputs")
 PARAM_TYPES = ("int", "float", "number", "bool", "str", "list", "block")
 
 
-@dataclass(frozen=True)
-class ParamDef:
+class ParamDef(Struct, frozen=True):
     """A declared parameter of a block."""
 
     name: str
@@ -75,8 +76,7 @@ class ParamDef:
     at: SourceAddress
 
 
-@dataclass(frozen=True)
-class RawArgument:
+class RawArgument(Struct, frozen=True):
     """The value of a parameter or attribute as written, and `env`: the values of the names in it."""
 
     raw: Any
@@ -84,8 +84,7 @@ class RawArgument:
     env: Mapping[str, Any] | None = None  # None: the parameters that are declared before this one
 
 
-@dataclass(frozen=True)
-class StepDef:
+class StepDef(Struct, frozen=True):
     """One step: an op, a block, or a structure (`do`, `parallel`, `reuse`, `use`)."""
 
     kind: str
@@ -133,8 +132,7 @@ class StepDef:
         return self.value_at.error(code, message, hint, key=True)
 
 
-@dataclass(frozen=True)
-class BlockDef:
+class BlockDef(Struct, frozen=True):
     """The definition of a block or of a model."""
 
     name: str
@@ -160,8 +158,7 @@ class BlockDef:
         return self.at.source
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """One spec file."""
 
     source: Source
@@ -197,7 +194,7 @@ def parse_spec(source: Source, reserved: Sequence[ReservedNames] = ()) -> Spec:
         parse_edits(data.get("edits") or [], root.child("edits")),
     )
     if model is not None:
-        object.__setattr__(model, "model", spec)
+        force_setattr(model, "model", spec)
         check_class_name(model.name, root.child("model"), "a model", reserved)
         if model.name in blocks:
             message = f"{model.name!r} is the name of the model and of a block"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from specbuild.frontend.selectors import MAX_PARTS, MAX_WILDCARDS, Selector, parse_selector
 from specbuild.frontend.source import SourceAddress
@@ -22,8 +23,7 @@ EDIT_VERBS: dict[str, tuple[str, ...]] = {
 MAX_EDITS = 60
 
 
-@dataclass(frozen=True, eq=False)
-class EditDef:
+class EditDef(Struct, frozen=True, eq=False):
     """One edit."""
 
     verb: str

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from msgspec import Struct, field
 
 from specbuild.frontend.foreign_values import convert_value
 
 
-@dataclass(frozen=True)
-class Replacement:
+class Replacement(Struct, frozen=True):
     """What to write for a name of another library.
 
     `op` is an op here, with the attributes in `given`. A value that the other name takes alone, such as the 10 of

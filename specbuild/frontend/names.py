@@ -8,7 +8,8 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.frontend.source import SourceAddress
 
@@ -18,8 +19,7 @@ LANGUAGE_WORDS = frozenset("prev i true false none null".split())
 FREE_SIZE = "any"  # in the sizes of an input, where a parameter of this name could not be read
 
 
-@dataclass(frozen=True)
-class ReservedNames:
+class ReservedNames(Struct, frozen=True):
     """Names that a framework, or the code emitted for it, needs for itself."""
 
     framework: str = ""  # its name in messages: "PyTorch"

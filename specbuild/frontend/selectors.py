@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
+
+from msgspec import Struct
 
 NUMBERS_PATTERN = r"\[[0-9]{1,9}(?:-[0-9]{1,9})?(?:,[0-9]{1,9}(?:-[0-9]{1,9})?)*\]"
 TOKEN_PATTERN = rf"[A-Za-z0-9_]+|\*|{NUMBERS_PATTERN}"
@@ -26,8 +27,7 @@ MatchStates = frozenset[int]
 NO_STATES: MatchStates = frozenset()
 
 
-@dataclass(frozen=True)
-class SelectorPart:
+class SelectorPart(Struct, frozen=True, dict=True):
     """The pattern for one name, or `**`."""
 
     text: str
@@ -136,8 +136,7 @@ def sorted_ranges(token: str) -> tuple[list[int], list[int]]:
     return [low for low, _ in ranges], list(accumulate((high for _, high in ranges), max))
 
 
-@dataclass(frozen=True)
-class Selector:
+class Selector(Struct, frozen=True):
     """A selector as text and as parts, matched like a finite automaton: one name of a path after another."""
 
     text: str

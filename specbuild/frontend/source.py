@@ -8,10 +8,12 @@ that are checked before the data is built.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path as FilePath
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import Location, SpecError, make_printable
 from specbuild.frontend.decoding import BYTE_LIMIT, SpecText
@@ -125,8 +127,7 @@ def read_content(path: str | os.PathLike[str], name: str) -> bytes:
         raise _unreadable_error(name, getattr(error, "strerror", None) or str(error)) from None
 
 
-@dataclass(frozen=True)
-class SourceAddress:
+class SourceAddress(Struct, frozen=True):
     """The address of a value: a source and a path in its data."""
 
     source: Source

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import yaml
+from msgspec import Struct
 
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.frontend.decoding import SpecText, find_refused_character, refused_character_error
@@ -25,8 +25,7 @@ TAG_HINT = "remove the tag; if you mean text that starts with `!`, quote it"
 Position = tuple[int, int]  # line and column, counted from 0
 
 
-@dataclass(slots=True)
-class ValuePosition:
+class ValuePosition(Struct):
     """The positions of a value, its key and its children. An anchor and its aliases share the children."""
 
     start: Position
@@ -34,8 +33,7 @@ class ValuePosition:
     children: dict[str, ValuePosition] | list[ValuePosition] | None = None
 
 
-@dataclass(slots=True)
-class _ComposedValue:
+class _ComposedValue(Struct):
     """A complete value."""
 
     data: Any
@@ -44,8 +42,7 @@ class _ComposedValue:
     height: int  # levels of nesting
 
 
-@dataclass(slots=True)
-class _OpenCollection:
+class _OpenCollection(Struct):
     """A list or mapping whose end has not been read yet."""
 
     data: dict[str, Any] | list[Any]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from specbuild.diagnostics.errors import Location, SpecError, make_printable
 from specbuild.frontend.decoding import SpecText
@@ -66,8 +66,7 @@ def _parse_events(text: str, parser: Any) -> Iterator[yaml.Event]:
         loader.dispose()
 
 
-@dataclass(frozen=True)
-class _ParserMessage:
+class _ParserMessage(Struct, frozen=True):
     """The translation of one error of PyYAML or libyaml; `{0}` is the last group of the pattern `problem`."""
 
     problem: str  # a pattern for the error's problem

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any
+
+from msgspec import Struct, field
 
 from specbuild.importing.formulas import Formula
 from specbuild.importing.named_values import BlockInput, Instance, Step, ValueSource
@@ -25,8 +26,7 @@ class Mismatch(Exception):
     """Raised when instances differ by more than numbers and optional steps."""
 
 
-@dataclass(frozen=True)
-class RowSource:
+class RowSource(Struct, frozen=True):
     """What a row reads: another row by its number, or an input of the block by its number."""
 
     kind: str  # "row" or "input"
@@ -34,8 +34,7 @@ class RowSource:
     part: str = ""
 
 
-@dataclass(eq=False)
-class Row:
+class Row(Struct, eq=False):
     """One step of a block, as it is in each instance that has it, by the number of the instance.
 
     `attributes` may have expressions, `when` is the condition for the step. `path` is its name in the block, with

@@ -7,8 +7,9 @@ in the order of the original's calls. A step that tidying has rewritten has no c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from specbuild.importing.importer import ImportedModel
 from specbuild.importing.named_values import Step
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 LEAST = 1e-6  # values that are smaller are compared with this size: they may be rounding alone
 
 
-@dataclass(frozen=True)
-class FirstDifference:
+class FirstDifference(Struct, frozen=True):
     """The first step that differs: its path and line in the spec, the line of the author's code, and how much it differs.
 
     `kind` says of what: its value, or its weight's gradient in the proof.
@@ -42,8 +42,7 @@ class FirstDifference:
         return f"the first step that differs: {self.step}, line {self.spec_line} of the spec{made_from} ({self.kind} {self.size:.1e})"
 
 
-@dataclass(frozen=True)
-class PairedStep:
+class PairedStep(Struct, frozen=True):
     """A step of the spec, and what it was lowered from."""
 
     path: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct, field
 
 from specbuild.api import Model, load
 from specbuild.importing.axis_names import number_name
@@ -22,8 +22,7 @@ MAX_NUMBERS = 1 << 22  # of one table
 MAX_TRUTHS = 1_024  # of one of true and false: the language has no longer ones
 
 
-@dataclass
-class GivenTables:
+class GivenTables(Struct):
     """The tables of one spec by name, and the file that they are for. Equal tables are stored once."""
 
     file: str

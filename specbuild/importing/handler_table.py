@@ -7,8 +7,9 @@ the settings of the layer. It returns the result, or the results as a list. It r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
+
+from msgspec import Struct, field
 
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import Instance, NamedValue, Unsupported
@@ -19,8 +20,7 @@ Handler: TypeAlias = Callable[..., Results]
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 
 
-@dataclass
-class HandlerTable:
+class HandlerTable(Struct):
     """The handlers of a framework by name, and the patterns of several steps that become one.
 
     `find_name` gives the name under which the handler of a traced function is registered, and `name_weight` that of

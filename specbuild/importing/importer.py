@@ -6,9 +6,11 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.api import Model
 from specbuild.compiler.weight_locations import WeightLocation, framework_shapes, to_framework
@@ -38,8 +40,7 @@ if TYPE_CHECKING:
 TIMEOUT = 1_800.0  # seconds for one job
 
 
-@dataclass
-class ImportedModel:
+class ImportedModel(Struct):
     """A model as a spec: its text, the compiled model, where the weights go, and what the report says."""
 
     reader: ModelReader

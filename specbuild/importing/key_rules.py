@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from specbuild.compiler.weight_locations import WeightLocation
 from specbuild.importing.named_values import Instance, Published
@@ -26,8 +27,7 @@ NUMBER = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class CarriedWeight:
+class CarriedWeight(Struct, frozen=True):
     """A tensor of the original model, or one part of it, with its own name in PyTorch and its place in the graph."""
 
     published: Published
@@ -36,8 +36,7 @@ class CarriedWeight:
     reshapes: bool
 
 
-@dataclass(frozen=True)
-class KeyMap:
+class KeyMap(Struct, frozen=True):
     """Where every tensor of the original model goes; `ignored` are those that the spec does not have."""
 
     weights: list[CarriedWeight]
@@ -123,8 +122,7 @@ def list_carried(plans: Plans, instance: Instance, prefix: str) -> Iterator[tupl
 # ------------------------------------------------------------------------------------------------- rules
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True, dict=True):
     """One line of `weights`: a template, and what becomes of the names that match it."""
 
     template: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.api import Model
 from specbuild.diagnostics.errors import SpecError
@@ -21,8 +22,7 @@ from specbuild.importing.report import describe_import
 from specbuild.importing.request import ImportRequest, InputRequest, parse_input
 
 
-@dataclass(frozen=True)
-class ModuleImport:
+class ModuleImport(Struct, frozen=True):
     """An imported module: the `text` of its spec, the loaded `model`, and the lines of the `report`.
 
     `is_equal` says whether the proof found no difference; `details` has the trace, the key map and the rest.

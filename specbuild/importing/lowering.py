@@ -7,8 +7,9 @@ Everything that no spec can say is collected, so that all reasons are reported a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer

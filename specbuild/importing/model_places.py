@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.expressions.common_expressions import CommonExpressions
 from specbuild.importing.aligning import Mismatch, Row
@@ -13,8 +14,7 @@ from specbuild.importing.plans import BlockPlan, Plans, TreeNode
 REPEAT = "repeat"
 
 
-@dataclass(eq=False)
-class Place:
+class Place(Struct, eq=False):
     """A step or a repeat of the model: its attributes and its number of members in each capture.
 
     `node` and `row` are those of the first capture, which the file is written from.

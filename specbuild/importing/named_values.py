@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from specbuild.importing.trace import ModuleCall
@@ -27,8 +28,7 @@ class Unsupported(Exception):
         self.hint, self.code = hint, code
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(Struct, frozen=True):
     """A tensor of the original model, or one of several equal parts of it along its first dimension."""
 
     name: str
@@ -36,8 +36,7 @@ class Published:
     parts: int = 1
 
 
-@dataclass(eq=False)
-class BlockInput:
+class BlockInput(Struct, eq=False):
     """An input of a block or of the model."""
 
     name: str
@@ -45,8 +44,7 @@ class BlockInput:
     dtype: str = "float"
 
 
-@dataclass(eq=False)
-class Step:
+class Step(Struct, eq=False):
     """A step: an op, or a block if it has an `instance`. `name` is its dotted path in the block, or empty.
 
     `roles` are the names of its inputs, where there are several with names. `reused` is a step, or the path of a
@@ -68,16 +66,14 @@ class Step:
     line: str = ""
 
 
-@dataclass(frozen=True)
-class ValueSource:
+class ValueSource(Struct, frozen=True):
     """What a step reads: the value of a step or input, or one part of it."""
 
     step: Step | BlockInput
     part: str = ""
 
 
-@dataclass(eq=False)
-class Instance:
+class Instance(Struct, eq=False):
     """One call of a module as steps."""
 
     call: ModuleCall
@@ -98,8 +94,7 @@ class Instance:
         yield self
 
 
-@dataclass(frozen=True)
-class NamedValue:
+class NamedValue(Struct, frozen=True):
     """A traced value as a value of the spec; `sizes` does not have the batch."""
 
     source: ValueSource
@@ -116,8 +111,7 @@ class NamedValue:
         return NamedValue(self.source, self.axes, tuple(dims), self.dtype)
 
 
-@dataclass(frozen=True)
-class Landmark:
+class Landmark(Struct, frozen=True):
     """A traced value, by its number, and what it has become: both models compute it. `line` is that of the author's code."""
 
     number: int

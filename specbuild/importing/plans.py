@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from specbuild.importing.aligning import Row, RowSource
 from specbuild.importing.named_values import Instance, Step
 from specbuild.ops import OPS
 
 
-@dataclass(eq=False)
-class TreeNode:
+class TreeNode(Struct, eq=False):
     """A row, a group of nodes, or a repeat of rows. `name` is what `as` says, or empty.
 
     A repeat has `members`, the attributes with `i`, its `length`, and the pattern `names` of its members' names. A
@@ -41,8 +41,7 @@ class TreeNode:
             yield from node.list_rows()
 
 
-@dataclass(eq=False)
-class BlockPlan:
+class BlockPlan(Struct, eq=False):
     """A block for these instances. `defaults` are those of its parameters, `arguments` what each instance gives."""
 
     name: str
@@ -60,8 +59,7 @@ class BlockPlan:
         return {n: v for n, v in given.items() if n not in self.defaults or self.defaults[n] != v}
 
 
-@dataclass
-class Plans:
+class Plans(Struct):
     """The plans so far: the plan and number of each instance, and the names of blocks."""
 
     plans: list[BlockPlan] = field(default_factory=list)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct, field
 
 from specbuild.api import Model
 from specbuild.compiler.weight_locations import count_parameters
@@ -39,8 +39,7 @@ UNSTABLE = 1e-2  # differences below this may be those of rounding
 ROUNDED_TOLERANCE = 1e-5  # where the original itself computes a part in float32
 
 
-@dataclass
-class Proof:
+class Proof(Struct):
     """The largest relative difference of each kind; `problem` says why there is none.
 
     `image` is what was found on a larger image: a difference, or why it was not compared. `training` says why a

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from specbuild.backends.registry import load_backend
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from specbuild.runtimes.worker_jobs import Job
 
 
-@dataclass(frozen=True)
-class ModelReader:
+class ModelReader(Struct, frozen=True):
     """What reads the models of one framework, for which there must be a backend: the proof runs its code."""
 
     backend_name: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import asdict
+
 from specbuild.importing.importer import ImportedModel
 from specbuild.importing.proof import Proof
 from specbuild.importing.request import describe_values
@@ -138,5 +140,5 @@ def proof_record(proof: Proof) -> dict[str, Any]:
         "training": proof.training,
         "rounding": proof.rounding,
         "unstable": {kind: value for kind, (value, _) in proof.unstable.items()},
-        **({"first_difference": vars(proof.first)} if proof.first is not None else {}),
+        **({"first_difference": asdict(proof.first)} if proof.first is not None else {}),
     }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.frontend.names import IDENTIFIER, find_name_problem
@@ -22,8 +24,7 @@ SOURCE = re.compile(r"(timm|torchvision|[^:]+\.py|[A-Za-z_][\w.]*):([\w.\-]+)")
 KERAS_FILE = re.compile(r"[^:]*\.keras", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class InputRequest:
+class InputRequest(Struct, frozen=True):
     """One input: its axes and their sizes, without the batch."""
 
     axes: tuple[str, ...]
@@ -31,8 +32,7 @@ class InputRequest:
     dtype: str = "float"
 
 
-@dataclass(frozen=True)
-class ImportRequest:
+class ImportRequest(Struct, frozen=True):
     """A model to import: `timm:NAME`, `torchvision:NAME`, `FILE.py:NAME` or `MODULE:NAME`, with what it is called with."""
 
     source: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.frontend.names import find_name_problem
 from specbuild.importing.aligning import Mismatch, SourceMatcher, align_instances, step_key
@@ -17,8 +18,7 @@ from specbuild.importing.named_values import Instance
 from specbuild.importing.plans import Plans
 
 
-@dataclass(frozen=True)
-class PlannedModel:
+class PlannedModel(Struct, frozen=True):
     """The plans of a model, one more for each other capture of it, and the parameters of the model itself."""
 
     plans: Plans

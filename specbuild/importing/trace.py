@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,22 +23,19 @@ MAX_CALLS = 50_000
 Origin = Literal["call", "input", "weight", "buffer", "constant"]
 
 
-@dataclass(frozen=True)
-class ValueRef:
+class ValueRef(Struct, frozen=True):
     """A traced value in the arguments of a call, by its number."""
 
     number: int
 
 
-@dataclass(frozen=True)
-class Opaque:
+class Opaque(Struct, frozen=True):
     """An argument that is no plain data, such as a dtype: its text."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class TracedValue:
+class TracedValue(Struct, frozen=True):
     """A tensor: its shape, its dtype in the language of specs, and where it comes from.
 
     `name` is the published name of a weight or buffer; a view of a buffer keeps it.
@@ -48,8 +47,7 @@ class TracedValue:
     name: str = ""
 
 
-@dataclass(frozen=True)
-class FunctionCall:
+class FunctionCall(Struct, frozen=True):
     """A call of a function such as `torch.relu`, or of a layer such as `nn.Conv2d`, which is not looked into.
 
     A layer has its `path` in the model, and `settings`: its attributes, with `weights` by slot.
@@ -64,8 +62,7 @@ class FunctionCall:
     line: str = ""
 
 
-@dataclass(frozen=True)
-class ModuleCall:
+class ModuleCall(Struct, frozen=True):
     """A call of a module with the calls inside it.
 
     `constructor` has the arguments of its constructor by name, as far as they are plain data, and `settings`
@@ -90,8 +87,7 @@ class ModuleCall:
 Call: TypeAlias = FunctionCall | ModuleCall
 
 
-@dataclass(frozen=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """One forward pass in evaluation mode with `batch` samples.
 
     `weights` has the shape of each entry of the state_dict, `tied` the first name of a tensor that has several.
@@ -201,7 +197,7 @@ def decode_argument(data: Any) -> Any:
 
 
 def encode_call(call: Call) -> dict[str, Any]:
-    state = dict(vars(call))
+    state = asdict(call)
     for key in ("arguments", "keywords", "result"):
         if key in state:
             state[key] = encode_argument(state[key])

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
+
+from msgspec import Struct, field
 
 from specbuild.compiler.pipeline import elaborate_source
 from specbuild.diagnostics.errors import SpecError, make_printable
@@ -130,8 +131,7 @@ NEEDED = {  # what a block consists of
 }
 
 
-@dataclass
-class Layer:
+class Layer(Struct):
     """One line of the file, with what it reads."""
 
     at: SourceAddress
@@ -142,8 +142,7 @@ class Layer:
     arguments: list[Any]
 
 
-@dataclass
-class Conversion:
+class Conversion(Struct):
     """The steps and outputs so far, and the channels of each layer."""
 
     classes: int

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import BATCH, BlockInput, Instance, NamedValue, Step, ValueSource
 from specbuild.importing.trace import ModuleCall, ValueRef
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why a call cannot be imported, and where it is: the module, and the line of the user's source."""
 
     code: str

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.importing.importer import ImportedModel, import_request

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.importing.handler_table import one_or_list, per_axis
 from specbuild.importing.layouts import rename_axes, require_axis
@@ -13,8 +14,7 @@ from specbuild.importing.named_values import NamedValue, Unsupported
 PLACES = {1: ("W",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(Struct, frozen=True):
     """A value whose channels are called C, the axes of the window, and the attribute `over`, if it must be given."""
 
     value: NamedValue

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.ir.graph import Block, Node, Ref, node_output_type
 from specbuild.ops.base import Op

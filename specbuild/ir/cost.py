@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import prod
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block, Node, Skip
 from specbuild.ops.base import Op
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """The cost of one part of a model; `macs` and `activations` are for one sample and one forward pass."""
 
     parameters: int = 0  # number of elements, frozen ones included
@@ -100,8 +101,7 @@ def model_cost(model: Block) -> Cost:
     return CostCounter().block_cost(model)
 
 
-@dataclass(frozen=True)
-class FamilyCost:
+class FamilyCost(Struct, frozen=True):
     """The total cost of the ops of one family; `steps` also counts each reuse."""
 
     steps: int = 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.expressions import Expression, expression_of
 from specbuild.ir.axis_sources import AxisOfInput, reads_input_size, trace_axis

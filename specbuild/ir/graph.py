@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, count
 from typing import Any, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import force_setattr, replace
 
 from specbuild.expressions import Expression, translate_expression
 from specbuild.frontend.edits import AppliedEdits
@@ -21,8 +23,7 @@ from specbuild.ops.types import CHANNEL, TensorType
 Ref = str
 
 
-@dataclass(frozen=True)
-class BlockArgument:
+class BlockArgument(Struct, frozen=True, dict=True):
     """The value of a parameter of type `block`: a block or op with its arguments."""
 
     name: str  # "none" passes the input through
@@ -44,13 +45,11 @@ class BlockArgument:
         return self.name
 
 
-@dataclass(frozen=True)
-class Skip:
+class Skip(Struct, frozen=True):
     """The operation of a step whose `when` is false: it passes its input through."""
 
 
-@dataclass(frozen=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """How a block is applied to one position of the axis `over` after another.
 
     Outputs named like an input in `carried` become this input at the next position. Inputs in `sliced` are
@@ -75,8 +74,7 @@ class Scan:
         return TensorType({self.over: self.size, **x.sizes}, x.dtype, True)
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(Struct, frozen=True):
     """One step: an operation with its inputs and the type of its result.
 
     `name` is the path inside the block: `conv1`, or `layer1.0` for a member of a repeat or a group.
@@ -95,12 +93,11 @@ class Node:
     doc: str = ""
     parts: Mapping[str, TensorType] = field(default_factory=dict)  # the results of an op with several results
     scan: Scan | None = None  # for a block that is applied to one position after another
-    row: int | str | None = field(default=None, compare=False)  # of a picture: its number, or `new`
+    row: int | str | None = None  # of a picture: its number, or `new`
     index: int | None = None  # what `i` is here: the number of the member of the innermost repeat
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Struct, frozen=True):
     """Nodes under one name: a repeat or a `do`."""
 
     name: str
@@ -121,8 +118,7 @@ def collected_path(group: str) -> str:
     return f"{group}_collected"
 
 
-@dataclass(frozen=True)
-class ParallelSteps:
+class ParallelSteps(Struct, frozen=True):
     """The steps of a `parallel`: the paths of its branches, and the value that all of them get."""
 
     branches: tuple[str, ...]
@@ -131,8 +127,7 @@ class ParallelSteps:
     is_merged: bool
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(Struct, frozen=True):
     """One output of a block, as a reference to a value inside the block."""
 
     ref: Ref
@@ -149,8 +144,7 @@ class Output:
         return f"{text} in the order {', '.join(self.order)}" if self.order else text
 
 
-@dataclass(frozen=True)
-class FreeSizes:
+class FreeSizes(Struct, frozen=True):
     """The values of each block of a model, and their axes, whose sizes follow from inputs that can have any."""
 
     of_model: frozenset[tuple[Ref, str]] = frozenset()
@@ -164,8 +158,7 @@ class FreeSizes:
         return tuple(axis for name, axis in self.of_block(block) if name == ref)
 
 
-@dataclass(frozen=True, eq=False)
-class Block:
+class Block(Struct, frozen=True, eq=False, dict=True):
     """One instance of a block; sizes are expressions over its parameters.
 
     Equal instances are one object, so that blocks are compared as objects, and can be keys.
@@ -184,7 +177,7 @@ class Block:
     at: SourceAddress
     step_count: int = 0  # nodes, including those of inner blocks
     docs: Mapping[str, str] = field(default_factory=dict)  # of the parameters
-    variations: VariationSource | None = field(default=None, repr=False)  # of a model and the blocks in it
+    variations: VariationSource | None = None  # of a model and the blocks in it
     frozen_paths: tuple[str, ...] = ()  # paths of nodes and groups that are not trained
     applied_edits: AppliedEdits = ()  # each with the path of a step that it changed
     # For an alias, a model whose only step is another model: the name of that step.
@@ -200,15 +193,15 @@ class Block:
     fixes_step_sizes: bool = False
     # Variables of sizes that code could read when it runs, but of which it has a number or a truth value that follows
     # from them as it is: with the place of the expression.
-    fixed_sizes: Mapping[str, SourceAddress] = field(default_factory=dict, repr=False)
+    fixed_sizes: Mapping[str, SourceAddress] = field(default_factory=dict)
     # The names that its definition gives to numbers under `let`, and these numbers.
     let_numbers: Mapping[str, float] = field(default_factory=dict)
     # Variables for sizes that expressions read from its steps: each with the value and its axis.
     step_sizes: Mapping[str, tuple[Ref, str]] = field(default_factory=dict)
-    free_sizes: FreeSizes | None = field(default=None, repr=False)  # of a model with sizes that can be any
+    free_sizes: FreeSizes | None = None  # of a model with sizes that can be any
     # Builds the block again: with other values of parameters, and of the variables of `size_names`.
     # Raises SpecError. None for the model itself.
-    rebuild: Callable[[Mapping[str, Any], Mapping[str, int]], Block] | None = field(default=None, repr=False)
+    rebuild: Callable[[Mapping[str, Any], Mapping[str, int]], Block] | None = None
 
     @property
     def type(self) -> TensorType:
@@ -249,7 +242,7 @@ class Block:
         nodes: dict[str, Node] | None = self.__dict__.get("_nodes")
         if nodes is None:
             nodes = {node.name: node for node in self.nodes}
-            object.__setattr__(self, "_nodes", nodes)
+            force_setattr(self, "_nodes", nodes)
         return nodes
 
     def value_type(self, ref: Ref) -> TensorType:
@@ -262,7 +255,7 @@ class Block:
 
     def with_outputs(self, outputs: Mapping[str, Output]) -> Block:
         block = replace(self, outputs=outputs)
-        object.__setattr__(block, "_nodes", self.nodes_by_name)  # the same nodes
+        force_setattr(block, "_nodes", self.nodes_by_name)  # the same nodes
         return block
 
 
@@ -291,8 +284,7 @@ def input_arguments(inputs: Iterable[str]) -> dict[str, tuple[str, ...] | None]:
     return arguments
 
 
-@dataclass(frozen=True, eq=False)
-class Variation:
+class Variation(Struct, frozen=True, eq=False):
     """A block instance of a model, built again with other values. Code generation learns from it what they change.
 
     `changed` has the new values of parameters and of the variables of `size_names`.
@@ -348,7 +340,7 @@ def runtime_sizes(block: Block) -> Mapping[str, tuple[str, str]]:
         names = {
             variable: source for variable, source in block_size_names(block).items() if source[1] != CHANNEL
         }
-        object.__setattr__(block, "_runtime_sizes", names)
+        force_setattr(block, "_runtime_sizes", names)
     return names
 
 
@@ -357,7 +349,7 @@ def block_size_names(block: Block) -> Mapping[str, tuple[str, str]]:
     names: dict[str, tuple[str, str]] | None = block.__dict__.get("_size_names")
     if names is None:
         names = size_names(block.inputs, block.params, len(block.declared_inputs))
-        object.__setattr__(block, "_size_names", names)
+        force_setattr(block, "_size_names", names)
     return names
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.expressions import concrete, expression_of
 from specbuild.ir.graph import Block, Node, Output, Ref, find_origin, node_output_type
@@ -23,8 +25,7 @@ def prune_unused(model: Block, pruner: Pruner | None = None, shared: frozenset[s
     return (pruner or Pruner()).prune_block(model, tuple(model.outputs), shared)
 
 
-@dataclass
-class _NeededNodes:
+class _NeededNodes(Struct):
     """The nodes of one block that its outputs need."""
 
     nodes: list[Node] = field(default_factory=list)  # from last to first

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import prod
+
+from msgspec import Struct, field
 
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete
@@ -40,8 +41,7 @@ class BatchNeeded(ShapeError):
     """An op that needs a batch gets a value without one. `specbuild.elaborate` then gives it a batch."""
 
 
-@dataclass(frozen=True)
-class TensorType:
+class TensorType(Struct, frozen=True):
     """The type of a value: `sizes` by axis name, and `dtype` (float, int32 or bool).
 
     `batched` is false for values without a batch axis: weights and constant tables.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete, expression_of, symbolic_formula
@@ -14,8 +16,7 @@ from specbuild.ops.types import CHANNEL, MAX_AXIS, ShapeError, TensorType, spati
 PaddingPair = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class SlidingWindow:
+class SlidingWindow(Struct, frozen=True):
     """A sliding window over `axes`; the other fields have one entry for each of them.
 
     `pads` is (before, after) for each axis, or None for TensorFlow's `same`, which depends on the size.

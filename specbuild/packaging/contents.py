@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from specbuild.api import Model
 from specbuild.backends import BACKEND_NAMES
@@ -47,8 +48,7 @@ def list_file_names(package: str, is_project: bool) -> frozenset[str]:
     return frozenset({README_NAME, PROJECT_NAME, *inside})
 
 
-@dataclass(frozen=True)
-class PackageFile:
+class PackageFile(Struct, frozen=True, dict=True):
     """One file of a package. Its text is made on demand: a diagram needs Graphviz, and takes time."""
 
     name: str  # the path in the folder that is written
@@ -65,8 +65,7 @@ class PackageFile:
         return self.name.rpartition("/")[2] == DIAGRAM_NAME
 
 
-@dataclass(frozen=True)
-class PackageOptions:
+class PackageOptions(Struct, frozen=True):
     """What to put into a package."""
 
     backends: Sequence[str]

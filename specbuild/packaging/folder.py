@@ -6,9 +6,10 @@ import keyword
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from specbuild.backends import BACKEND_NAMES, load_backend
 from specbuild.compiler.output_files import (
@@ -31,8 +32,7 @@ RESERVED_NAMES = frozenset({"numpy", "pytest", "safetensors", "specbuild"})
 Status = FileState | Literal["yours", "stale", "kept"]
 
 
-@dataclass(frozen=True)
-class FileChange:
+class FileChange(Struct, frozen=True):
     """The status of a file on disk compared with the package.
 
     A `yours` file belongs to the user. A `stale` file is no longer part of the package. A `kept` file is not

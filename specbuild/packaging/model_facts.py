@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.api import Model
 from specbuild.backends import load_backend
@@ -18,8 +19,7 @@ from specbuild.ops.base import Op
 from specbuild.summary.examples import vocabulary_size
 
 
-@dataclass(frozen=True)
-class ModelFacts:
+class ModelFacts(Struct, frozen=True):
     """A model in one framework. In a package for several frameworks, the file names begin with `prefix`."""
 
     model: Model

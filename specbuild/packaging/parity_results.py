@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.api import Model
 from specbuild.backends import all_backend_names, load_backend
@@ -20,8 +21,7 @@ VERDICTS = ("equal", "rounded", "close", "differs", "failed")
 MODES = {"forward": "outputs and steps", "gradients": "gradients", "train": "one training step"}
 
 
-@dataclass(frozen=True)
-class ParityRecord:
+class ParityRecord(Struct, frozen=True):
     """The result for one runtime that was compared with the reference, over all seeds."""
 
     reference: str  # the titles of both: "PyTorch" and "Keras"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.backends import BACKEND_NAMES, load_backend
 from specbuild.expressions import concrete
@@ -18,8 +19,7 @@ from specbuild.summary.formats import markdown_table
 from specbuild.version import __version__
 
 
-@dataclass(frozen=True)
-class ModelReadme:
+class ModelReadme(Struct, frozen=True):
     """The contents of a README."""
 
     facts: Sequence[ModelFacts]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.compiler.compiled_model import CompiledModel
 from specbuild.compiler.free_sizes import Resized
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
     Arrays: TypeAlias = dict[str, np.ndarray[Any, Any]]
 
 
-@dataclass
-class ParityCase:
+class ParityCase(Struct):
     """One model to compare: with which weights and inputs, in which modes and dtype.
 
     `weights` and `inputs` are canonical; if they are None, they are drawn at random. `sources` are the

@@ -7,9 +7,10 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from specbuild.parity.case import ParityCase
 from specbuild.parity.difference import FORWARD, GRADIENTS, Difference, fill_relative, measure_difference
@@ -24,8 +25,7 @@ from specbuild.runtimes.worker_process import WorkerFailure, WorkerProcess
 __all__ = ["ParityCase", "ParityReport", "WorkerLane", "WorkerOptions", "compare_cases"]
 
 
-@dataclass
-class ParityReport:
+class ParityReport(Struct):
     """The result of comparing one case on one runtime with the reference."""
 
     name: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
@@ -58,8 +58,7 @@ SENSITIVE_KINDS = (*GRADIENTS, *TRAINED_GRADIENTS, "weight", "trained_output", "
 MASK_SIZE, MASK_SPREAD, MAX_MASKS, MASK_SHARE = 5e3, 0.01, 4, 0.01
 
 
-@dataclass
-class Difference:
+class Difference(Struct):
     """The difference between the reference's tensor `a` and the other's tensor `b`.
 
     `absolute` is the largest |a - b|, `size` the largest |a|. The last five fields are relative: divided by

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
+
+from msgspec import Struct
 
 from specbuild.backends import BACKEND_NAMES, load_backend
 from specbuild.backends.base import Backend
@@ -12,8 +13,7 @@ from specbuild.runtimes.jobs import MODES, DType, Mode
 from specbuild.runtimes.runtime import Runtime
 
 
-@dataclass(frozen=True)
-class Participant:
+class Participant(Struct, frozen=True):
     """A backend, and the runtime on which its emitted file runs."""
 
     backend: Backend
@@ -29,8 +29,7 @@ class Participant:
         return (self.backend.name, self.runtime.name)
 
 
-@dataclass(frozen=True)
-class Lineup:
+class Lineup(Struct, frozen=True):
     """The participants of a comparison. All others are compared with the reference."""
 
     reference: Participant

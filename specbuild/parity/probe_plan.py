@@ -9,12 +9,14 @@ emitted file, which itself is unchanged.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.printer import print_module
-from specbuild.codegen.tree import Call, Code, Expr, Literal, Name, TupleOf
+from specbuild.codegen.tree import Call, Code, Expr, Literal, Name, TupleOf, code_field_names
 from specbuild.compiler.compiled_model import CompiledModel
 from specbuild.expressions.python_ast import parse_python
 
@@ -24,8 +26,7 @@ PROBE_KINDS = {name: kind for kind, name in PROBE_NAMES.items()}
 NodePath = list[str | int]  # `:Class` and `:function`, then field names and list indices of `ast` nodes
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """An expression of an emitted file that belongs to a step.
 
     `kind` says what it is: "value", the step's value; "calls", a layer that the step calls; "each", a list of
@@ -40,8 +41,7 @@ class Probe:
         return {"kind": self.kind, "keys": list(self.keys), "where": self.path}
 
 
-@dataclass(frozen=True)
-class ProbePlan:
+class ProbePlan(Struct, frozen=True):
     """An emitted file without its header: its text, its lowered model, and the probes for its steps."""
 
     text: str
@@ -66,9 +66,9 @@ def wrap_steps(part: Any) -> Any:
     """Copy a code tree with a marker call around each node that has a mark."""
     if isinstance(part, tuple):
         return tuple(wrap_steps(item) for item in part)
-    if not is_dataclass(part) or isinstance(part, type):
+    if not isinstance(part, Struct):
         return part
-    values = {f.name: wrap_steps(getattr(part, f.name)) for f in fields(part) if f.compare}
+    values = {name: wrap_steps(getattr(part, name)) for name in code_field_names(type(part))}
     wrapped: Any = replace(part, **values)
     for mark in part.list_marks() if isinstance(part, Code) else ():
         names: Expr = TupleOf(tuple(map(Literal, mark.keys)))

@@ -6,9 +6,10 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.diagnostics.suggestions import join_names

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.diagnostics.errors import make_printable
 from specbuild.ir.graph import Block
@@ -11,8 +12,7 @@ from specbuild.parity.difference import GRADIENTS, KIND_TITLES, Difference
 from specbuild.parity.result import ParityResult, format_number, format_reference_errors
 
 
-@dataclass(frozen=True)
-class TextTable:
+class TextTable(Struct, frozen=True):
     """Headings and rows of cells; `numbers` are the indices of right-aligned columns."""
 
     headings: tuple[str, ...]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
 
 from specbuild.ir.graph import Block, walk_ops
 from specbuild.ops import Op
@@ -24,8 +26,7 @@ ROUNDING_SHARE = 1 / 3
 LAST_DIGIT = {"float64": 2.0**-23, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
-@dataclass(frozen=True)
-class Tolerance:
+class Tolerance(Struct, frozen=True):
     """Bounds for relative differences: equal up to `warn_above`, close up to `fail_above`."""
 
     fail_above: float
@@ -38,7 +39,7 @@ class Tolerance:
 
     def __post_init__(self) -> None:
         if not self.perturbation:
-            object.__setattr__(self, "perturbation", self.warn_above)
+            force_setattr(self, "perturbation", self.warn_above)
 
     def judge_difference(self, d: Difference) -> Verdict:
         """Return the verdict on one tensor; `rounded` where rounding alone could explain the difference."""

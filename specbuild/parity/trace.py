@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import LoweredBlock
@@ -12,8 +13,7 @@ from specbuild.ir.graph import Block, Node, Skip
 from specbuild.ops.types import TensorType
 
 
-@dataclass(frozen=True)
-class TracedStep:
+class TracedStep(Struct, frozen=True):
     """One value of a model. `path` uses the names of the spec: `stage2.0.conv1`, or `split@left`."""
 
     path: str

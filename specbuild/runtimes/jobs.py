@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Mode = Literal["forward", "gradients", "train"]
 DType = Literal["float64", "float32", "bfloat16", "float16"]
@@ -15,8 +16,7 @@ DTYPES: tuple[DType, ...] = ("float64", "float32", "bfloat16", "float16")
 LEARNING_RATE = 0.1  # of the training step
 
 
-@dataclass(frozen=True)
-class WorkerOptions:
+class WorkerOptions(Struct, frozen=True):
     """How worker processes run: the device, whether TF32 is allowed, seconds per job, and CPU threads."""
 
     device: Device = "cpu"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from specbuild.runtimes.jobs import DTYPES, MODES, DType, Mode
 from specbuild.runtimes.switches import Switch
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from specbuild.runtimes.parity_job import ParityJob
 
 
-@dataclass(frozen=True)
-class Runtime:
+class Runtime(Struct, frozen=True):
     """A way to run emitted files: a framework, or one of the engines below it."""
 
     name: str  # on the command line and in reports: "tensorflow"

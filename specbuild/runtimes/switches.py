@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from specbuild.runtimes.jobs import Device, WorkerOptions
 
 ValueRule = Callable[[WorkerOptions], Any]
 
 
-@dataclass(frozen=True)
-class Switch:
+class Switch(Struct, frozen=True):
     """A setting of a framework: an environment variable, or functions that set and read it after import."""
 
     framework: str  # torch, tensorflow, jax or keras

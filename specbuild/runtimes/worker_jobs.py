@@ -8,9 +8,10 @@ input is at fault, or `{"error": text}` for any other exception.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
+
+from msgspec import Struct, field
 
 from specbuild.runtimes.jobs import WorkerOptions
 
@@ -28,8 +29,7 @@ class RefusedJob(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True)
-class Worker:
+class Worker(Struct, frozen=True):
     """What the function that opens a worker returns. It gets the WorkerOptions, and imports the framework.
 
     If `run_job` returns tensors, they are saved in the file `out` of the job.

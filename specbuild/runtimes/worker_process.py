@@ -12,8 +12,9 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
-from dataclasses import asdict
 from types import TracebackType
+
+from msgspec import to_builtins
 
 from specbuild.diagnostics.errors import make_printable
 from specbuild.runtimes.jobs import WorkerOptions
@@ -122,7 +123,7 @@ class RunningProcess:
     def __init__(self, entry: str, runtime: Runtime, options: WorkerOptions):
         self.printed = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `stop`
         self.child = subprocess.Popen(
-            module_command("specbuild.runtimes.worker_loop", entry, json.dumps(asdict(options))),
+            module_command("specbuild.runtimes.worker_loop", entry, json.dumps(to_builtins(options))),
             env=env_with_import_path(worker_environment(runtime.switches, runtime.variables, options)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

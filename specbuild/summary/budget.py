@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 NUMBER = re.compile(r"([0-9][0-9_,]*(?:\.[0-9]+)?(?:e[0-9]{1,2})?) ?([kmgbt]?)", re.IGNORECASE)
 UNITS = {"": 0, "k": 3, "m": 6, "g": 9, "b": 9, "t": 12}
@@ -19,8 +20,7 @@ def parse_amount(text: str) -> int:
     return int(Decimal(re.sub("[_,]", "", match[1])).scaleb(UNITS[match[2].lower()]))
 
 
-@dataclass(frozen=True)
-class BudgetLimit:
+class BudgetLimit(Struct, frozen=True):
     """The limit of one measure, as text and as a number, and the actual number."""
 
     measure: str

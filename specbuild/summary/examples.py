@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild import ops
 from specbuild.compiler.pipeline import Compilation, build_graph, elaborate_source
@@ -49,8 +50,7 @@ DEFAULT_VOCABULARY = 5  # integer inputs are below this if no step limits them
 DEFAULT_SIZES = {**SEQUENCE, **MAPS, "D": 8, "S": 16}
 
 
-@dataclass(frozen=True)
-class ExampleSpec:
+class ExampleSpec(Struct, frozen=True):
     """The inputs and steps of a spec as text, and its model."""
 
     text: str
@@ -120,8 +120,7 @@ def example_model(entry: BlockDef) -> Compilation | None:
     return None
 
 
-@dataclass
-class TrialWork:
+class TrialWork(Struct):
     """The work of trying the unused blocks of a file: together as much as one model may take."""
 
     visit_count: int = 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import make_printable
 from specbuild.ir.cost import Cost, CostCounter, scanned_cost
@@ -15,8 +17,7 @@ NO_COST = Cost()
 SortKey: TypeAlias = Literal["parameters", "multiply-adds", "memory", "name"]
 
 
-@dataclass(frozen=True)
-class SummaryRow:
+class SummaryRow(Struct, frozen=True):
     """One step, or `times` equal steps in a row with the sum of their costs.
 
     A group whose members are all of one kind has that kind as well; `members` is their number.
@@ -27,10 +28,15 @@ class SummaryRow:
     output: str
     marked_output: str  # with a star at each size that can be any
     cost: Cost = NO_COST
-    inner: tuple[SummaryRow, ...] = field(default=(), hash=False)  # there may be many: a hash would be slow
+    inner: tuple[SummaryRow, ...] = ()
     times: int = 1
     members: int = 1
     member_range: str = ""  # indices of equal members that share one row with their group: 0-2
+
+    def __hash__(self) -> int:
+        return hash(
+            (self.name, self.kind, self.output, self.cost)
+        )  # without the inner rows: they may be many
 
     @property
     def path_part(self) -> str:
@@ -48,8 +54,7 @@ class SummaryRow:
         return f"{self.kind} x{self.instance_count}" if self.instance_count > 1 else self.kind
 
 
-@dataclass
-class NameBranch:
+class NameBranch(Struct):
     """The nodes whose dotted names start with the same parts: `node` has this name, `children` longer ones."""
 
     node: Node | None = None
@@ -164,8 +169,7 @@ def can_fold(current: SummaryRow, row: SummaryRow) -> bool:
     return same and row.times == 1 and current.cost == row.cost * current.times and current.name[0].isdigit()
 
 
-@dataclass(frozen=True)
-class PlacedRow:
+class PlacedRow(Struct, frozen=True):
     """A row with its level and its full path."""
 
     row: SummaryRow

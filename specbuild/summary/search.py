@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from specbuild.diagnostics.sentences import first_sentence
 from specbuild.frontend.about import NOTHING, About
@@ -28,8 +29,7 @@ SHORTEST_PART = 3  # shorter words are only found whole
 WHOLE_NETWORKS = ("backbones", "models")
 
 
-@dataclass(frozen=True)
-class LibraryEntry:
+class LibraryEntry(Struct, frozen=True):
     """An op or a block as a search sees it."""
 
     name: str

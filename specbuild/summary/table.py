@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from specbuild.diagnostics.errors import make_printable
 from specbuild.ir.cost import Cost, family_costs
@@ -18,8 +19,7 @@ FREE_SIZES_NOTE = "* this size can be any; all numbers are for the one given her
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
-@dataclass(frozen=True)
-class SummaryTable:
+class SummaryTable(Struct, frozen=True, dict=True):
     """The summary that `show` prints, independent of the output format."""
 
     model: Block

@@ -6,9 +6,11 @@ Each has a path, a shape, and a stride relative to the input.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import make_printable
 from specbuild.expressions import concrete
@@ -23,8 +25,7 @@ Strides: TypeAlias = Mapping[str, Fraction]  # by axis, for axes that come from 
 HEADINGS = ("tap", "op or block", "shape", "channels", "stride")
 
 
-@dataclass(frozen=True)
-class Tap:
+class Tap(Struct, frozen=True):
     """One value. A spec that uses the model as the step `backbone` reads it as `backbone.` and `path`."""
 
     path: str

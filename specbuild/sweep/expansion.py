@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from specbuild.api import Model, build_model
 from specbuild.compiler.output_files import create_folder, read_output, write_output
@@ -21,8 +22,7 @@ NAME_DIGITS = 10  # of the hash in the name of a file
 Status = Literal["written", "unchanged", "duplicate", "too_large", "invalid"]
 
 
-@dataclass(frozen=True)
-class ExpandedPoint:
+class ExpandedPoint(Struct, frozen=True):
     """What became of one point: its model and the files that have its code, or its errors."""
 
     number: int

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.compiler.arguments import SpecArgument, SpecArguments
 from specbuild.diagnostics.errors import Location, SpecError, make_printable
@@ -16,8 +18,7 @@ from specbuild.frontend.source import Source
 MAX_POINTS = 10_000  # that one run expands
 
 
-@dataclass(frozen=True)
-class GridAxis:
+class GridAxis(Struct, frozen=True):
     """The values that a parameter takes, or the variants: then `name` is empty."""
 
     name: str
@@ -29,8 +30,7 @@ class GridAxis:
         return SpecArgument(value, Location(flag, 1, 1, self.text))
 
 
-@dataclass(frozen=True)
-class ValueGrid:
+class ValueGrid(Struct, frozen=True):
     """All combinations of the values of its axes; the last axis changes first."""
 
     axes: tuple[GridAxis, ...]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.ir.graph import Block, Node, Ref, Skip
 from specbuild.ops.base import Op
@@ -19,8 +21,7 @@ from specbuild.transform.formulas import Affine, NewWeights, norm_affine, weight
 from specbuild.transform.linear_steps import LinearStep
 
 
-@dataclass(frozen=True)
-class StepChange:
+class StepChange(Struct, frozen=True):
     """What became of a step, or why it was left."""
 
     kind: str  # "folded", "merged", "removed" or "left"
@@ -33,8 +34,7 @@ def join_reference(name: str, output: str) -> Ref:
     return f"{name}@{output}" if output else name
 
 
-@dataclass
-class RewrittenBlock:
+class RewrittenBlock(Struct):
     """A block after rewriting, which has the names of the old steps.
 
     `weights` has the formulas of steps whose weights are new, by their paths in this block; all others are kept.
@@ -52,16 +52,18 @@ class RewrittenBlock:
     has_last_bias: bool | None = None  # whether its last step got a bias, or lost it, for the block around
 
 
-@dataclass
 class BlockRewriter:
     """The state of one block. `shared` are the steps whose weights others use; `inner` are rewritten blocks in it."""
 
-    block: Block
-    shared: frozenset[str] = frozenset()
-    inner: dict[Block, RewrittenBlock] = field(default_factory=dict)
-    origin: Block | None = None  # as it was; None: as it is
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        block: Block,
+        shared: frozenset[str] = frozenset(),
+        inner: dict[Block, RewrittenBlock] | None = None,
+        origin: Block | None = None,  # as it was; None: as it is
+    ) -> None:
+        self.block, self.shared, self.origin = block, shared, origin
+        self.inner = inner if inner is not None else {}
         self.nodes = dict(self.block.nodes_by_name)
         self.weights: dict[str, NewWeights] = {}
         self.changes: list[StepChange] = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
+
+from msgspec import Struct
 
 from specbuild.expressions import concrete
 from specbuild.ops.convolution import Conv
@@ -12,8 +13,7 @@ from specbuild.ops.types import TensorType
 MOST_TAPS = 2  # times those of the branches together: a larger kernel costs more than it saves
 
 
-@dataclass(frozen=True)
-class BranchWindow:
+class BranchWindow(Struct, frozen=True):
     """The window of one branch, as plain numbers, with one entry for each of its axes."""
 
     axes: tuple[str, ...]

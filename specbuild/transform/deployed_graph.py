@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.compiler.graph_weights import node_weights
 from specbuild.ir.graph import Block, Skip, Variation, VariationSource, definition_key, distinct_blocks
@@ -15,8 +17,7 @@ from specbuild.transform.inner_steps import refine_last_step
 from specbuild.transform.tidy_steps import SkippedSteps, TidyBlock, find_skipped_steps, tidy_block
 
 
-@dataclass(frozen=True)
-class DeployedRebuild:
+class DeployedRebuild(Struct, frozen=True):
     """Stands for the `rebuild` of a deployed block: `DeployedVariations` builds the block that it came from."""
 
     origin: Block

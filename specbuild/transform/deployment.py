@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
 
 from specbuild.api import Model
 from specbuild.backends.registry import all_file_kinds, load_backend
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class DeploymentRequest:
+class DeploymentRequest(Struct, frozen=True):
     """What to deploy: for which backends, with which weights, into which folder; `seed` is that of random numbers."""
 
     backends: Sequence[str]
@@ -43,8 +43,7 @@ class DeploymentRequest:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     """A deployed model, its proofs, and the files that were written."""
 
     model: DeployedModel

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
 
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block, Node, Skip
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class ChannelStep:
+class ChannelStep(Struct, frozen=True):
     """A step that multiplies and shifts each position of one axis; of all axes, if `axis` is empty."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
 
 from specbuild.ops.norm import BatchNorm
 
@@ -27,8 +28,7 @@ def relocate_formula(formula: Formula, step: str) -> Formula:
     return lambda find: formula(lambda path: find(f"{step}.{path}"))
 
 
-@dataclass(frozen=True)
-class Affine:
+class Affine(Struct, frozen=True):
     """A factor for each channel, and then a number that is added to it. None: 1, or 0."""
 
     factor: Formula | None

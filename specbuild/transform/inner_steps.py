@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.expressions import translate_expression
 from specbuild.ir.graph import Block, Node, Skip
@@ -18,8 +20,7 @@ from specbuild.transform.linear_steps import LinearStep, change_attributes
 T = TypeVar("T", bound=Op)
 
 
-@dataclass(frozen=True)
-class OnlyStep:
+class OnlyStep(Struct, frozen=True):
     """The only step of a block, as the block around sees it: a linear step, or a batch norm."""
 
     linear: LinearStep | None = None
@@ -66,8 +67,7 @@ def translate_attributes(op: T, call: Node) -> T:
     return change_attributes(op, **{name: translate(value) for name, value in vars(op).items()})
 
 
-@dataclass(frozen=True)
-class LastStep:
+class LastStep(Struct, frozen=True):
     """The linear step that gives the only output of a block, maybe inside further blocks."""
 
     path: tuple[str, ...]  # the steps that lead to it

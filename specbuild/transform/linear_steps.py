@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.expressions import concrete
 from specbuild.ops.base import Op
@@ -31,8 +33,7 @@ def change_attributes(op: T, **values: Any) -> T:
     return type(op)(**{**vars(op), **values})
 
 
-@dataclass(frozen=True)
-class LinearStep:
+class LinearStep(Struct, frozen=True):
     """A linear op, with the formulas of its kernel and its bias."""
 
     op: LinearOp

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Node, Ref
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class Branch:
+class Branch(Struct, frozen=True):
     """A value that is added: a linear step, or the value at the base, with a batch norm or without."""
 
     name: str  # its step; empty for the value itself
@@ -84,8 +85,7 @@ def find_branch(rewriter: BlockRewriter, value: Ref, name: str) -> Branch:
     return Branch("", value)
 
 
-@dataclass(frozen=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """The step that computes the sum of several branches. It becomes the step of `main`."""
 
     main: Branch

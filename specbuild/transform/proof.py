@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from specbuild.api import Model
 from specbuild.backends.registry import load_backend
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
 TITLES = ("the trained model", "the deployed model")
 
 
-@dataclass(frozen=True)
-class DeploymentProof:
+class DeploymentProof(Struct, frozen=True):
     """How much the outputs differ in one framework, relative to the largest number of each."""
 
     title: str  # of the runtime
@@ -61,8 +61,7 @@ class DeploymentProof:
         )
 
 
-@dataclass(frozen=True)
-class ProofWeights:
+class ProofWeights(Struct, frozen=True):
     """Canonical weights: of the trained model, of the deployed one in float64, and those as they are stored."""
 
     trained: Arrays

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from specbuild.transform.block_rewriter import StepChange
 from specbuild.transform.deployed_model import DeployedModel
 
@@ -75,7 +77,7 @@ def deployment_record(
         "model": model.name,
         "parameters": {"trained": model.trained.parameters, "deployed": model.parameters},
         "multiply_adds": {"trained": model.trained.cost.macs, "deployed": model.cost.macs},
-        "changes": [vars(change) for change in model.deployment.changes()],
+        "changes": [asdict(change) for change in model.deployment.changes()],
         "proofs": [
             {
                 "runtime": proof.title,

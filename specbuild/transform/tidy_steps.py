@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.ir.graph import Block, Group, Node, Ref, Skip, definition_key
 from specbuild.transform.block_rewriter import RewrittenBlock
@@ -13,8 +15,7 @@ from specbuild.transform.block_rewriter import RewrittenBlock
 NUMBER = re.compile(r"\b\d+\b")
 
 
-@dataclass
-class SkippedSteps:
+class SkippedSteps(Struct, dict=True):
     """What the instances of one definition skip. Of longer repeats, members are judged by those with other numbers."""
 
     skipped: set[str] = field(default_factory=set)
@@ -69,8 +70,7 @@ def list_outer_paths(name: str) -> Iterator[str]:
         name = path
 
 
-@dataclass(frozen=True)
-class TidyBlock:
+class TidyBlock(Struct, frozen=True):
     """A block without removed steps; `old_names` has the earlier name of each step."""
 
     block: Block

@@ -6,8 +6,9 @@ The tensors are canonical, so all frameworks get the same numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec.structs import replace
 
 from specbuild.compiler.weight_locations import canonical_locations
 from specbuild.diagnostics.errors import SpecError

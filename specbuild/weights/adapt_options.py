@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from typing import NoReturn
+
+from msgspec import Struct
 
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagnostics.suggestions import suggest_name
@@ -28,8 +29,7 @@ EXAMPLES = (
 )
 
 
-@dataclass(frozen=True)
-class Adaptation:
+class Adaptation(Struct, frozen=True):
     """A value of `--adapt`: how to adapt the weights whose paths match a pattern.
 
     `old_sides` and `new_sides` are the sizes that an axis is made of, in row-major order: the axis of the

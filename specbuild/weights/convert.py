@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.api import Model
 from specbuild.backends.file_kind import FileKind
@@ -66,8 +68,7 @@ MAX_NAMES = 8
 NO_EXCEPTIONS = MatchExceptions()
 
 
-@dataclass(frozen=True)
-class ConversionOptions:
+class ConversionOptions(Struct, frozen=True):
     """The options of a conversion. Names that are None are chosen from the files.
 
     `source_names` are the names in the input file: specbuild, torch, keras, or the name of a published

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
 
 from specbuild.backends.file_kind import FileKind
 from specbuild.backends.registry import load_backend
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 TIMEOUT = 1800  # seconds
 
 
-@dataclass(frozen=True)
-class EmittedProgram:
+class EmittedProgram(Struct, frozen=True):
     """An emitted file: its text, the name of its model, and the model's arguments."""
 
     text: str

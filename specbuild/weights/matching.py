@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.backends.file_kind import FileKind
 from specbuild.backends.registry import all_backend_names, all_file_kinds, load_backend
@@ -35,8 +37,7 @@ Shape: TypeAlias = tuple[int, ...]
 CANONICAL = "specbuild"
 
 
-@dataclass(frozen=True)
-class NamingScheme:
+class NamingScheme(Struct, frozen=True):
     """The names that a file uses: canonical names, the model's names in a framework, or a published naming.
 
     A published naming has the weights of `block`, a model or a part of it. `path` and `framework_path` are
@@ -59,8 +60,7 @@ class NamingScheme:
         return naming_framework(self.name) if self.block is not None else self.name
 
 
-@dataclass(frozen=True)
-class UnfitWeight:
+class UnfitWeight(Struct, frozen=True):
     """A weight that has no tensor in the file, or one of another shape or type.
 
     `path` and `shape` are canonical. `file_name` is the tensor's name in the file, `expected_shape` the shape
@@ -75,8 +75,7 @@ class UnfitWeight:
     suggested_mode: str = ""  # a mode of --adapt that could adapt the tensor
 
 
-@dataclass(frozen=True)
-class AdaptedWeight:
+class AdaptedWeight(Struct, frozen=True):
     """A weight that was adapted from a tensor of another size: how, and by which value of --adapt."""
 
     weight: UnfitWeight
@@ -84,8 +83,7 @@ class AdaptedWeight:
     declaration: str
 
 
-@dataclass
-class MatchedWeights:
+class MatchedWeights(Struct):
     """The tensors that match the model (canonical, by path), and everything that does not match."""
 
     naming: NamingScheme
@@ -359,8 +357,7 @@ def weight_rules(block: Block) -> Mapping[str, Any]:
 # ------------------------------------------------------------------------------------------------- exceptions
 
 
-@dataclass(frozen=True)
-class MatchExceptions:
+class MatchExceptions(Struct, frozen=True):
     """The exceptions that a user allows. Patterns may contain `*` and `?`.
 
     `missing_patterns` are for paths of the model, `unused_patterns` for names of the file. `adaptations` say

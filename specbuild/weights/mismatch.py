@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from msgspec import Struct
 
 from specbuild.compiler.weight_locations import WeightLocation
 from specbuild.diagnostics.errors import SpecError, make_printable
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class MismatchedWeight:
+class MismatchedWeight(Struct, frozen=True):
     """A weight, its step, the block of that step, and the file's tensor in canonical order."""
 
     location: WeightLocation

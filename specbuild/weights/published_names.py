@@ -28,9 +28,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct, field
 
 from specbuild.backends.registry import all_backend_names, load_backend
 from specbuild.compiler.weight_locations import (
@@ -106,8 +107,7 @@ def naming_framework(naming: str) -> str:
     return max((name for name in names if naming.startswith(name)), key=len, default=names[0])
 
 
-@dataclass
-class RenamedTensors:
+class RenamedTensors(Struct):
     """Entries of a published file by the model's own names, and the published name of each."""
 
     values: dict[str, Array] = field(default_factory=dict)
@@ -115,8 +115,7 @@ class RenamedTensors:
     duplicates: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class OwnNames:
+class OwnNames(Struct, frozen=True):
     """The names of a model's weights in a framework, with their shapes; `paths` are the names that specbuild prints."""
 
     shapes: Mapping[str, Shape]
@@ -176,8 +175,7 @@ def apply_rules(
     return {name: value}
 
 
-@dataclass(frozen=True)
-class RenameRule:
+class RenameRule(Struct, frozen=True):
     """What to do with the entries whose names match a template."""
 
     pattern: re.Pattern[str]

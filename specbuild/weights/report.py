@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct, field
 
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diff.whole_moves import find_prefix
@@ -17,8 +18,7 @@ MAX_OPTIONS = 12  # the most options in a hint
 MAX_LINES = 40  # the most lines for exceptions of one kind
 
 
-@dataclass(frozen=True)
-class WeightReport:
+class WeightReport(Struct, frozen=True):
     """How the tensors of a file match the weights of a model."""
 
     names: str  # the naming scheme of the file

@@ -10,10 +10,11 @@ import mmap
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
 
 from specbuild.backends.file_kind import FileKind
 from specbuild.backends.registry import all_file_kinds
@@ -32,8 +33,7 @@ ENDING = ".safetensors"
 ORIGIN_KEY = "specbuild"  # the metadata entry of specbuild's own files: version and model
 
 
-@dataclass(frozen=True)
-class WeightFile:
+class WeightFile(Struct, frozen=True):
     """The content of a weight file: tensors by name, and the metadata of a safetensors file."""
 
     values: dict[str, Array]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,8 +14,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class TensorStatistics:
+class TensorStatistics(Struct, frozen=True):
     """Statistics of one tensor, over its finite elements; None if there are none."""
 
     name: str
@@ -30,7 +31,7 @@ class TensorStatistics:
         return prod(self.shape)
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.__dict__, "shape": list(self.shape)}
+        return {**asdict(self), "shape": list(self.shape)}
 
 
 def tensor_statistics(name: str, value: Array) -> TensorStatistics:
@@ -53,8 +54,7 @@ def tensor_statistics(name: str, value: Array) -> TensorStatistics:
     )
 
 
-@dataclass(frozen=True)
-class TensorDifference:
+class TensorDifference(Struct, frozen=True):
     """The difference of one tensor in two files, relative to its largest number.
 
     `relative` is None if it cannot be computed, and `problem` says why.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import prod
+
+from msgspec import Struct
 
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block, Node, Ref, Skip
@@ -13,8 +14,7 @@ from specbuild.ops.base import Op
 MAX_STEPS = 100  # the most steps to follow
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """The sides of a grid whose positions are the rows in row-major order, after `prefix` other rows."""
 
     sides: tuple[int, ...]

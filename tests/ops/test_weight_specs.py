@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from specbuild import load
 from specbuild.backends import BACKEND_NAMES, load_backend
@@ -177,7 +178,7 @@ def test_an_initializer_names_its_weight() -> None:
             types = [None if ref is None else block.value_type(ref) for ref in node.inputs]
             for name, attribute in list_attributes(type(node.op)).items():
                 if isinstance(attribute.kind, InitKind):
-                    weights = replace(node.op, **{name: init}).weight_specs(*types)
+                    weights = dataclasses.replace(node.op, **{name: init}).weight_specs(*types)
                     if attribute.kind.weight in weights:
                         assert weights[attribute.kind.weight].init == init, f"{node.op.name}: {name}"
                         unchecked.discard((node.op.name, name))

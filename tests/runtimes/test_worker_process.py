@@ -104,7 +104,7 @@ def is_running(pid: int) -> bool:
 
 PARITY = f"""
 import signal, sys
-from dataclasses import replace
+from msgspec.structs import replace
 from specbuild import backends
 from specbuild.cli import main
 for name in backends.BACKEND_NAMES:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import Construction, LayerRow, Member, is_literal, literal_value

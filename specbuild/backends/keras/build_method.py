@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.backends.keras.dynamic_sizes import is_shape
 from specbuild.backends.keras.layer_creation import build_parts, needed_derived
@@ -58,8 +60,7 @@ POOLING = ("AveragePooling", "MaxPooling", "GlobalAveragePooling", "GlobalMaxPoo
 WHOLE_INPUT = frozenset({"layers.Flatten", "layers.PReLU"})  # layers that need every size of their input
 
 
-@dataclass
-class BuildPlan:
+class BuildPlan(Struct):
     """What `build` of a class needs: the dimensions of each argument, counted from the end; None for all of them."""
 
     statements: tuple[Statement, ...]
@@ -274,7 +275,7 @@ def statement_names(code: Any) -> Iterator[str]:
     elif isinstance(code, tuple):
         for part in code:
             yield from statement_names(part)
-    elif is_dataclass(code):
+    elif isinstance(code, Struct):
         for value in code_fields(code):
             yield from statement_names(value)
 

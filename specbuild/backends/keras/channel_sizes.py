@@ -6,7 +6,8 @@ Then `build` creates the layers that need them, as Keras' own composite layers d
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.backends.keras.layers import is_weight, row_parts
 from specbuild.codegen.class_spec import ClassSpec

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.backends.keras.channel_sizes import creates_in_build, needs_channels
 from specbuild.backends.keras.layers import (
@@ -22,8 +24,7 @@ from specbuild.codegen.tree import Assign, Call, Conditional, Literal, Name, Sta
 DTYPE = Name("self.dtype_policy")  # the layers of a block compute in its precision
 
 
-@dataclass
-class CreationParts:
+class CreationParts(Struct):
     """The statements of one method, in their order: guards, what is derived from arguments, layers, conditions."""
 
     first_guards: list[Statement]

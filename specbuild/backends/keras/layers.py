@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.backends.keras.reserved import RESERVED_NAMES
 from specbuild.backends.module_parts import (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.backends.docstrings import class_docstring
 from specbuild.backends.keras.automatic_names import reserve_automatic_names

@@ -6,7 +6,8 @@ They are not the symbolic numbers of `specbuild.expressions`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.lowered_steps import LoweredStep

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from dataclasses import replace
 from importlib.util import find_spec
+
+from msgspec.structs import replace
 
 from specbuild.backends.file_kind import FileKind
 from specbuild.backends.keras.runtimes import RUNTIMES

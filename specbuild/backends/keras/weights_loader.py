@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.backends.loader_rules import TABLE_NAME, LoadRule, shorten_rules
 from specbuild.codegen.tree import DictOf, Function, Helper, Literal, Module, Return, TupleOf

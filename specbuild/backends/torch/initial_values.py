@@ -6,7 +6,9 @@ What every layer of one kind in a model gets is written once, in `init_weights` 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from specbuild.backends.module_parts import emit_computed, row_members
 from specbuild.backends.torch.initializers import emit_initializer
@@ -97,8 +99,7 @@ def qualified_inits(inits: Inits, class_spec: ClassSpec) -> Inits:
     return map_initial_values(inits, lambda expr: qualify_code(expr, class_spec, "self"))
 
 
-@dataclass(frozen=True)
-class InitialLayer:
+class InitialLayer(Struct, frozen=True):
     """A layer whose weights get initial values: how a method of its class refers to it, and under which condition."""
 
     layer: Expr

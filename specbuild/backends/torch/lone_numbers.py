@@ -5,7 +5,7 @@ Arithmetic with larger values reads them as they are, `self.scale * x`; other co
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import OWN_MEMBER

@@ -8,8 +8,10 @@ packages find the same errors. One rule is stricter than draft-07: 64.0 is not a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 try:
     from jsonschema_rs import Draft7Validator
@@ -26,8 +28,7 @@ EMPTY_KEY = "\n\n\n"
 FIRST_BUDGET = 4_000  # how many values of an invalid file are checked at first
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaError:
+class SchemaError(Struct, frozen=True):
     """A value that a keyword of a schema refuses."""
 
     keyword: str
@@ -162,8 +163,7 @@ class IntegerKeyword:
             raise ValueError("not an integer")
 
 
-@dataclass
-class RuleKeyword:
+class RuleKeyword(Struct):
     """The keyword `rule`, which refuses a value in which a rule finds an error."""
 
     rule: Rule
@@ -186,15 +186,12 @@ def forbid_integer_floats(schema: Any) -> Any:
     return copy
 
 
-@dataclass
-class TruncatedCopy:
+class TruncatedCopy(Struct):
     """Copies the first `budget` values of a value, and records the lists and mappings that it truncates."""
 
     budget: int
-
-    def __post_init__(self) -> None:
-        self.truncated: set[KeyPath] = set()
-        self.has_empty_key = False
+    truncated: set[KeyPath] = field(default_factory=set)
+    has_empty_key: bool = False
 
     def copy_value(self, value: Any, path: KeyPath) -> Any:
         self.budget -= 1

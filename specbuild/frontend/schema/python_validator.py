@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from jsonschema import Draft7Validator, ValidationError, validators
+from msgspec import Struct
 
 KeyPath = list[str | int]
 KeywordFactory = Callable[[Any, Any, Any], Any]  # returns an object whose `validate` raises ValueError
 
 
-@dataclass(frozen=True)
-class NamedInstance:
+class NamedInstance(Struct, frozen=True):
     """A value that a schema refused."""
 
     instance: Any
 
 
-@dataclass(frozen=True)
-class FaultKind:
+class FaultKind(Struct, frozen=True):
     """What `jsonschema_rs` says beside the place of a fault."""
 
     name: str
@@ -30,8 +28,7 @@ class FaultKind:
     error: NamedInstance | None = None  # the name that is not allowed
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One fault, with the places of the keyword in the schema and of the value."""
 
     schema_path: KeyPath

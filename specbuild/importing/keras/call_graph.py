@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.importing.trace import Call, FunctionCall, ModuleCall, ValueRef, list_refs
 

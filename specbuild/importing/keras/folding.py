@@ -7,7 +7,7 @@ form. Both become modules, of which the rest of the import makes blocks.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from specbuild.importing.keras.call_graph import CallGraph
 from specbuild.importing.keras.layer_names import group_by_names, place_calls

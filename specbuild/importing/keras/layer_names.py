@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from specbuild.importing.keras.call_graph import CallGraph, input_refs, is_in, result_refs
 from specbuild.importing.trace import Call, FunctionCall, ModuleCall, ValueRef

@@ -16,7 +16,7 @@ from specbuild.runtimes.worker_jobs import Job
 IMAGE_DIMENSIONS = 4  # of a batch of images
 
 
-class KerasReader(ModelReader):
+class KerasReader(ModelReader, frozen=True):
     """Reads `.keras` files."""
 
     def describe_source(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from specbuild.importing.trace import Call, FunctionCall, ModuleCall, Trace, ValueRef, list_refs, walk_calls
 
@@ -13,8 +15,7 @@ WRITE = "specbuild.write_part"  # of a value, a part, and its index
 WRITES = "specbuild.write_parts"  # of a value, parts, and their indices
 
 
-@dataclass
-class Chain:
+class Chain(Struct):
     """Parts that are assigned to a value in this order."""
 
     base: ValueRef

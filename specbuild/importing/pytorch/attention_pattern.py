@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from specbuild.importing.named_values import BlockInput, Instance, Step, ValueSource
 
 
-@dataclass
-class Pattern:
+class Pattern(Struct):
     """A product with softmax, and what it is made of. `gone` are the steps that it replaces."""
 
     result: Step

@@ -10,12 +10,12 @@ import importlib.util
 import inspect
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 
 from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
 from specbuild.importing.pytorch.operators_worker import call_with_operators, describe_operators

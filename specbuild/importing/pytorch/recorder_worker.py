@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+from msgspec.structs import asdict
 from torch import nn
 from torch.overrides import resolve_name
 
@@ -160,7 +161,7 @@ class Recorder(ValueRecorder):
                 self.add_constant(tensor, name=names.pop() if len(names) == len(tensors) == 1 else "")
         elif tensors:
             results = tuple(map(self.add_value, tensors))
-            self.open[-1].body.append(FunctionCall(**{**vars(call), "results": results}))
+            self.open[-1].body.append(FunctionCall(**{**asdict(call), "results": results}))
 
     # ------------------------------------------------------------------------------------------ modules
 

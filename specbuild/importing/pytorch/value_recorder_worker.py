@@ -6,10 +6,10 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from msgspec import Struct, field
 from torch.overrides import TorchFunctionMode
 
 from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
@@ -22,8 +22,7 @@ TORCH_FOLDER = os.path.dirname(torch.__file__) + os.sep
 OWN_FOLDER = os.path.dirname(__file__) + os.sep
 
 
-@dataclass
-class OpenCall:
+class OpenCall(Struct):
     """A module that is running, and the calls that it has made so far."""
 
     path: str

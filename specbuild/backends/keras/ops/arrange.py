@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from specbuild.backends.align import reduced_layout, unfold_axes
 from specbuild.backends.base import inline_result, is_fixed

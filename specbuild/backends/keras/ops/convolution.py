@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from specbuild.backends.align import split_window_axes, unfold_axes
 from specbuild.backends.base import collapse_equal, is_fixed, layer_result

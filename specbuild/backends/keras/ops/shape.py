@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import reduce
 from math import prod
+
+from msgspec.structs import replace
 
 from specbuild.backends.align import emit_rename, make_axes_adjacent
 from specbuild.backends.base import inline_result

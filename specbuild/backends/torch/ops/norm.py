@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from specbuild.backends.align import move_axes_last, require_batch, unfold_axes, weight_order
 from specbuild.backends.base import layer_result

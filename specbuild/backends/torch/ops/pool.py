@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from specbuild.backends.base import collapse_equal, layer_result
 from specbuild.backends.signatures import Signature

@@ -7,11 +7,11 @@ is left of it is a padding.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeAlias
 
 import numpy as np
+from msgspec import Struct
 
 from specbuild.importing.layouts import require_axis, widen_dim
 from specbuild.importing.lowerer import Lowerer
@@ -76,8 +76,7 @@ def find_runs(owners: Any) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], len(owners)], strict=True))
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A value that is assigned to a place. Its dimensions are those of the whole."""
 
     value: NamedValue
