@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from itertools import cycle
 from typing import Any
 
 from msgspec.structs import replace
@@ -28,7 +29,8 @@ PUBLISHED = ("timm:", "torchvision:")  # their functions have other arguments th
 FIXED = re.compile(
     r"^in_|^cin$|in_ch|in_dim|input|image|img|patch|window|kernel|block_size|max_|seq|context|len|stride|group|pool|step"
 )
-FACTORS = (2, 3)  # of sizes: different ones tell more, but must fit together
+QUARTERS = (8, 12, 6, 10, 5, 7)  # of sizes: different ones tell more, but must fit together
+DOUBLE = 2
 MORE = (1, 2)  # layers
 
 
@@ -60,8 +62,8 @@ def list_variations(given: Mapping[str, Any], inputs: set[int]) -> Iterator[dict
     `inputs` are sizes of its inputs: arguments with these values may be them, and stay in later trials.
     """
     tried: list[dict[str, Any]] = []
-    for fixed in (set(), inputs):
-        for others in vary_arguments(given, fixed):
+    for pair in zip(vary_arguments(given, set()), vary_arguments(given, inputs), strict=True):
+        for others in pair:
             if others and others not in tried:
                 tried.append(others)
                 yield others
@@ -69,8 +71,9 @@ def list_variations(given: Mapping[str, Any], inputs: set[int]) -> Iterator[dict
 
 def vary_arguments(given: Mapping[str, Any], fixed: set[int]) -> Iterator[dict[str, Any]]:
     names = [name for name, value in given.items() if varies_as_size(name, value, fixed)]
-    sizes = {n: scale_value(given[n], FACTORS[i % len(FACTORS)]) for i, n in enumerate(names)}
-    doubled = {n: scale_value(given[n], FACTORS[0]) for n in names}
+    factors = cycle(QUARTERS)
+    sizes = {n: mix_factors(given[n], factors) for n in names}
+    doubled = {n: scale_value(given[n], DOUBLE) for n in names}
     rows = [name for name, value in given.items() if varies_as_count(name, value)]
     counts = {n: scale_value(given[n], 1, MORE[i % len(MORE)]) for i, n in enumerate(rows)}
     classes = {n: given[n] + 3 for n in CLASS_COUNTS if isinstance(given.get(n), int)}
@@ -79,6 +82,14 @@ def vary_arguments(given: Mapping[str, Any], fixed: set[int]) -> Iterator[dict[s
     yield {**doubled, **classes}
     yield {**counts, **classes}
     yield {n: v for n, v in doubled.items() if has_size_name(n)}
+
+
+def mix_factors(value: Any, factors: Iterator[int]) -> Any:
+    """Return a size, or a list of sizes, each times another factor if it stays a whole number."""
+    if isinstance(value, list | tuple):
+        return [mix_factors(v, factors) for v in value]
+    quarters = next(factors)
+    return value * quarters // 4 if value % 4 == 0 else value * DOUBLE
 
 
 def scale_value(value: Any, factor: int, more: int = 0) -> Any:

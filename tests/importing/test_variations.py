@@ -14,8 +14,9 @@ from torch import nn
 
 
 class Net(nn.Module):
-    def __init__(self, embedding=32, depth=2, flat=16):
+    def __init__(self, embedding=32, depth=2, ends=(4, 5)):
         super().__init__()
+        ends = (*ends, 6)
         self.stem = nn.Conv2d(3, 32, 3, padding=1)
         self.body = nn.Sequential(*(nn.Conv2d(32, 32, 3, padding=1) for _ in range(depth)))
         self.project = nn.Linear(32 * 16, embedding)

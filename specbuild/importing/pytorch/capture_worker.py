@@ -114,7 +114,18 @@ def call_factory(source: str, settings: dict[str, Any]) -> Any:
         options = inspect.signature(models.get_model_builder(name)).parameters
         no_weights = {key: None for key in ("weights", "weights_backbone") if key in options}
         return models.get_model(name, **no_weights, **settings)
-    return find_factory(place, name)(**settings)
+    factory = find_factory(place, name)
+    return factory(**fit_settings(factory, settings))
+
+
+def fit_settings(factory: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments with tuples in place of lists where the default is a tuple: JSON and command lines have only lists."""
+    try:
+        options = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return settings
+    tuples = {name for name, option in options.items() if isinstance(option.default, tuple)}
+    return {n: tuple(v) if n in tuples and isinstance(v, list) else v for n, v in settings.items()}
 
 
 def find_factory(place: str, name: str) -> Any:
