@@ -29,7 +29,7 @@ PUBLISHED = ("timm:", "torchvision:")  # their functions have other arguments th
 FIXED = re.compile(
     r"^in_|^cin$|in_ch|in_dim|input|image|img|patch|window|kernel|block_size|max_|seq|context|len|stride|group|pool|step"
 )
-QUARTERS = (8, 12, 6, 10, 5, 7)  # of sizes: different ones tell more, but must fit together
+QUARTERS = (8, 10, 12, 14, 6, 7)  # of sizes: different ones tell more, but must fit together
 DOUBLE = 2
 MORE = (1, 2)  # layers
 

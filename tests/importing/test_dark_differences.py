@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from specbuild.diagnostics.errors import SpecError
 from specbuild.importing.importer import ImportedModel
 from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
+from specbuild.importing.pytorch.full_precision_worker import FullPrecision
 from specbuild.importing.pytorch.precise_constants_worker import refine_constants
 from specbuild.importing.pytorch.recorder_worker import record_model
 from specbuild.importing.pytorch.statistics_worker import measure_statistics
@@ -226,3 +227,26 @@ class Gates(nn.Module):
 def test_a_part_with_a_least_number_is_found() -> None:
     imported = import_made(Gates, {"image": torch.randn(3, 4, 6, 6)})
     assert 'channels: "max(x.C // reduction, 3)"' in imported.text
+
+
+class RoundedSums(nn.Module):
+    """Asks for float32 by name, as linear attention does for its sums."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept = self.mix(x).to(torch.float32)
+        return (kept.float() / (kept.exp().sum(-1, keepdim=True) + 1)).type(torch.float32)
+
+
+def test_the_original_is_compared_in_float64_though_it_asks_for_float32() -> None:
+    model, x = RoundedSums().double(), torch.randn(2, 6, dtype=torch.float64)
+    assert model(x).dtype == torch.float32
+    with FullPrecision():
+        result = model(x)
+        assert x.to(torch.int32).dtype == torch.int32
+    assert result.dtype == torch.float64
+    kept = model.mix(x)
+    assert torch.equal(result, kept / (kept.exp().sum(-1, keepdim=True) + 1))

@@ -18,6 +18,7 @@ import torch
 from msgspec.structs import replace
 
 from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
+from specbuild.importing.pytorch.full_precision_worker import FullPrecision
 from specbuild.importing.pytorch.operators_worker import call_with_operators, describe_operators
 from specbuild.importing.pytorch.precise_constants_worker import refine_constants
 from specbuild.importing.pytorch.reader import READER
@@ -237,7 +238,8 @@ def differentiate(model: Any, arrays: Tensors, job: Job, prefix: str) -> Tensors
     for x in inputs:
         x.requires_grad_(x.is_floating_point())
     model.zero_grad(set_to_none=True)
-    outputs = list(list_tensors(model(*inputs)))
+    with FullPrecision():
+        outputs = list(list_tensors(model(*inputs)))
     results = {f"{prefix}output:{i}": copy_array(y) for i, y in enumerate(outputs)}
     total = sum(
         (y * torch.from_numpy(arrays[f"cotangent:{i}"])).sum()

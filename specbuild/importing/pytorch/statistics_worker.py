@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from specbuild.importing.pytorch.full_precision_worker import FullPrecision
+
 
 def measure_statistics(model: Any, inputs: Sequence[Any]) -> dict[str, Any]:
     """Return the running means and variances, by their published names, that a batch has at every norm.
@@ -20,7 +22,7 @@ def measure_statistics(model: Any, inputs: Sequence[Any]) -> dict[str, Any]:
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean over batches, of which there is one
-        with torch.no_grad():
+        with torch.no_grad(), FullPrecision():
             model.train()(*inputs)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
