@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from specbuild.expressions import concrete, expression_of
 from specbuild.ir.graph import Block, Node, Output, Ref, find_origin, node_output_type
 from specbuild.ops.base import Op
+from specbuild.ops.table_expression import TableExpression
 from specbuild.ops.types import TensorType
 
 GraphPass = Callable[[Block, "Pruner"], Block]
@@ -152,6 +153,8 @@ def drop_step_sizes(original: Block, block: Block, rename: Callable[[Ref], Ref])
 
 def list_symbols(value: Any) -> Iterator[str]:
     """Yield the names in the expressions of the numbers in a value."""
+    if isinstance(value, TableExpression):
+        value = value.constants
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -165,6 +168,8 @@ def fix_sizes(value: Any, names: Set[str]) -> Any:
     """Return an attribute, a type or a mapping with plain numbers where an expression has one of these names."""
     if isinstance(value, TensorType):
         return replace(value, sizes=fix_sizes(value.sizes, names))
+    if isinstance(value, TableExpression):
+        return replace(value, constants=fix_sizes(value.constants, names))
     if isinstance(value, Mapping):
         return {key: fix_sizes(item, names) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from specbuild.expressions import concrete, expression_of, symbolic_chain, symbolic_formula
 from specbuild.ops.attribute_kinds import AxisMapping, AxisName, AxisNames, Boolean, Integer, PartSizes
 from specbuild.ops.base import AxisStride, InputSpec, Op, PositionSource, attribute_field, register_op
-from specbuild.ops.types import CHANNEL, ShapeError, TensorType
+from specbuild.ops.types import CHANNEL, ShapeError, TensorType, stable_size
 
 
 @register_op("arrangement")
@@ -40,7 +40,9 @@ class Slice(Op):
                     "positions are counted from 0",
                 )
             return x.without_axes(self.over)
-        return x.with_sizes({self.over: self.output_size(x[self.over])})
+        size = self.output_size(x[self.over])
+        bounds = [x[self.over] if self.stop is None else self.stop, *([self.start] if self.start else [])]
+        return x.with_sizes({self.over: stable_size(self.over, bounds, size)})
 
     def axis_strides(self, x: TensorType) -> dict[str, AxisStride]:
         return {} if self.at is not None else {self.over: AxisStride(self.over, concrete(self.step))}
@@ -124,7 +126,7 @@ class Split(Op):
                 "SB401", f"axis {self.over} of size {concrete(whole)} cannot be split into {parts}"
             )
         if len(known) < len(self.into):
-            rest = symbolic_chain("-", [whole, *known])
+            rest = stable_size(self.over, [whole], symbolic_chain("-", [whole, *known]))
         return {name: rest if n == -1 else n for name, n in self.into.items()}
 
     def fixed_sizes(self, x: TensorType) -> Iterable[tuple[int, str, int]]:
@@ -235,7 +237,13 @@ class Repetition(Op):
 
     def infer_type(self, x: TensorType) -> TensorType:
         return x.with_sizes(
-            {self.over: symbolic_formula("size * times", size=x[self.over], times=self.times)}
+            {
+                self.over: stable_size(
+                    self.over,
+                    [x[self.over]],
+                    symbolic_formula("size * times", size=x[self.over], times=self.times),
+                )
+            }
         )
 
 

@@ -9,7 +9,7 @@ from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete, expression_of, symbolic_chain
 from specbuild.ops.attribute_kinds import AxisName, Boolean
 from specbuild.ops.base import InputSpec, Op, PositionSource, attribute_field, declare_attributes, register_op
-from specbuild.ops.types import ShapeError, TensorType, UnequalSizes, share_axes
+from specbuild.ops.types import ShapeError, TensorType, UnequalSizes, share_axes, stable_size
 
 VARIADIC_INPUTS = (InputSpec("of", "the values", variadic=True),)
 
@@ -181,7 +181,8 @@ class Concat(Op):
             if unequal := [axis for axis in find_unequal(first, x) if axis != self.over]:
                 rule = f"concat over {self.over} needs all other axes equal"
                 raise UnequalSizes(rule, xs, 0, i, unequal)
-        size = symbolic_chain("+", [x[self.over] for x in xs])
+        parts = [x[self.over] for x in xs]
+        size = stable_size(self.over, parts, symbolic_chain("+", parts))
         sizes = {a: size if a == self.over else n for a, n in first.sizes.items()}
         return TensorType(sizes, first.dtype, any(x.batched for x in xs))
 

@@ -18,7 +18,7 @@ from specbuild.expressions import (
 )
 from specbuild.ops.attribute_kinds import AxisMapping, AxisName, AxisNames, AxisRenames, Integer
 from specbuild.ops.base import AxisStride, Op, PositionSource, attribute_field, register_op
-from specbuild.ops.types import CHANNEL, ShapeError, TensorType
+from specbuild.ops.types import CHANNEL, ShapeError, TensorType, stable_size
 
 
 @register_op("shape")
@@ -41,15 +41,6 @@ class Flatten(Op):
 
     def caption(self) -> str:
         return f"{', '.join(self.axes)} → {self.into}"
-
-
-def stable_size(axis: str, parts: list[int], size: int) -> int:
-    """Return the size of an axis that is computed from `parts`; without its expression if one of them has none.
-
-    Such a part may be the size of an input, which can be another one at run time. The number of channels
-    cannot, and keeps its expression.
-    """
-    return size if axis == CHANNEL or all(expression_of(n) is not None for n in parts) else concrete(size)
 
 
 def find_dividend(part: int, by: int) -> Expression | None:

@@ -8,7 +8,7 @@ from math import prod
 from msgspec import Struct, field
 
 from specbuild.diagnostics.suggestions import join_names
-from specbuild.expressions import concrete
+from specbuild.expressions import concrete, expression_of
 
 CHANNEL = "C"
 SPATIAL = ("D", "H", "W")  # always in this order, even if the spec lists them in another
@@ -181,3 +181,12 @@ def suggest_axis_name(axis: str, known: Iterable[str]) -> str:
         return f"write `{letter}`, the axis of {axis}"
     word = next((name for name in known if name.lower() in AXIS_WORDS.get(axis, ())), None)
     return f"call the axis {axis}, not {word!r}: ops know axes by their names C, D, H and W" if word else ""
+
+
+def stable_size(axis: str, parts: Sequence[int], size: int) -> int:
+    """Return the size of an axis that is computed from `parts`; without its expression if one of them has none.
+
+    Such a part may be the size of an input, which can be another one at run time. The number of channels
+    cannot, and keeps its expression.
+    """
+    return size if axis == CHANNEL or all(expression_of(n) is not None for n in parts) else concrete(size)

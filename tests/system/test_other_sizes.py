@@ -34,8 +34,21 @@ READ |= {
     "rows_of_another",
 }
 READ |= {"size_of_step_of_other_axis", "repeated_windows", "sizes_of_instances", "read_from_block", "crop"}
-READ |= {"root_of_size", "rounded_sizes", "rounded_size_of_step", "size_and_index", "table_by_size_and_index"}
-QUICK |= {"halves_without_weights", "rounded_sizes", "size_and_index", "truth_of_size"}
+READ |= {
+    "sizes_of_parts_that_are_cut",
+    "root_of_size",
+    "rounded_sizes",
+    "rounded_size_of_step",
+    "size_and_index",
+    "table_by_size_and_index",
+}
+QUICK |= {
+    "sizes_of_parts_that_are_cut",
+    "halves_without_weights",
+    "rounded_sizes",
+    "size_and_index",
+    "truth_of_size",
+}
 KERAS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SPECS]
 
 

@@ -61,6 +61,20 @@ SPECS = {
         blocks="blocks: {Half: {inputs: {x: [T, C]}, steps: [{split: {over: T, into: [a, b]}, as: s}, {mean: {over: T}, from: s.a}]}}\n",
     ),
     "one_window_without_its_axis": tokens("- max_pool: {kernel: 3, over: T}\n- squeeze: {over: T}\n", 6, 4),
+    "sizes_of_parts_that_are_cut": tokens(
+        "- Cut:\n",
+        7,
+        12,
+        blocks="blocks: {Cut: {inputs: {x: [T, C]}, steps: [{slice: {over: T, start: x.T // 4}, as: cut}, "
+        "{split: {over: T, into: {a: x.T // 5, b: -1}}, from: x, as: parts}, {tile: {over: T, times: x.T // 4}, from: cut, as: tiled}, "
+        "{concat: {of: [cut, parts.b, tiled], over: T}, as: all_}, "
+        "{scale: {by: cut.T + parts.b.T, plus: all_.T - tiled.T}}]}}\n",
+    ),
+    "table_by_a_step_that_is_dropped": tokens(
+        "- conv: {channels: 4, stride: 2}\n  as: half\n"
+        "- const: {axes: {T: x.T}, value: sin(T + half.T / 3)}\n  as: t\n- multiply: [x, t]\n",
+        8,
+    ),
     "logarithm_of_size": tokens("- scale: {by: log(x.T)}\n", 7),
     "multiple_near_size": tokens("- scale: {by: 'divisible(x.T, 3)'}\n", 7),
     "long_expression_of_size": tokens(f"- scale: {{by: '{LONG}'}}\n", 7),

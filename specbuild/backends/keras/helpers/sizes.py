@@ -35,11 +35,12 @@ def round_size(number):
 
 def choose_size(condition, a, b):
     """`a` if the condition is true, else `b`: a condition on sizes may be a tensor."""
-    return (
-        (a if condition else b)
-        if isinstance(condition, bool)
-        else ops.where(condition, a, b)
-    )
+    if isinstance(condition, bool):
+        return a if condition else b
+    chosen = ops.where(condition, a, b)
+    # sizes are int32, Python integers int64 where Keras computes in float64
+    both_known = isinstance(a, int) and isinstance(b, int)
+    return ops.cast(chosen, "int32") if both_known else chosen
 
 
 def min_size(a, *others):
