@@ -169,7 +169,7 @@ def fix_sizes(value: Any, names: Set[str]) -> Any:
     if isinstance(value, TensorType):
         return replace(value, sizes=fix_sizes(value.sizes, names))
     if isinstance(value, TableExpression):
-        return replace(value, constants=fix_sizes(value.constants, names))
+        return TableExpression(value.text, fix_sizes(value.constants, names), value.name_errors)
     if isinstance(value, Mapping):
         return {key: fix_sizes(item, names) for key, item in value.items()}
     if isinstance(value, list | tuple):
