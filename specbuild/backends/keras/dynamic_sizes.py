@@ -108,6 +108,8 @@ class SizeRewriter:
                 return expr
             case Call(Name("truncate_size" | "round_size")):
                 return Call(Name("double_size"), (expr,))
+            case Call(Name("choose_size"), (_, a, b)) if not self.reads_size(a) and not self.reads_size(b):
+                return Call(Name("double_size"), (expr,))
         if self.is_size(expr):
             return Call(Name("double_size"), (expr,))
         return map_children(expr, self.use_doubles)
