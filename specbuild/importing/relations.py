@@ -36,7 +36,7 @@ COUNTS = re.compile(
 )
 # Arguments that are no factors of a number of channels: three heads have nothing to do with a width of three times C.
 NO_FACTORS = re.compile(
-    r"kernel|stride|window|shift|padd|dilat|head|^h$|depth|layers|blocks|num_|radix|groups|cardinality"
+    r"kernel|stride|window|shift|padd|dilat|head|^h$|depth|layers|blocks|num_|radix|group|cardinality"
 )
 # Attributes of ops that may be a multiple or a part of the channels, though there is only one sample.
 ARITHMETIC = ("channels", "features", "units", "groups", "into", "axes")
@@ -46,6 +46,7 @@ HIDDEN_RATIO = re.compile("mlp|expan|ffn|hidden")  # factors of the hidden chann
 HEADS = re.compile("head|^h$")
 # A window and its stride that are as large as a patch are the patch.
 WINDOW, PLACES_IN_WINDOW = re.compile("window"), ("T", "S", "R")
+PLACES = ("D", "H", "W", "T", "S", "R", "P", "rows", "columns")  # axes whose size is no number of channels
 PATCH, PATCH_KEYS = "patch_size", ("kernel", "stride")
 DIGITS = 6  # of rates, which are rounded
 ROOTS = (0.5, -0.5)  # the powers of a width that attention and embeddings are scaled by
@@ -122,7 +123,12 @@ class Relations:
                 return self.express_kernel(values, members)
             return {
                 key: (self.find_place(key, [v[key] for v in values], members) if attribute == "axes" else "")
-                or self.express(attribute, [v[key] for v in values], members, self.name_size(attribute, key))
+                or self.express(
+                    "places" if attribute == "axes" and key in PLACES else attribute,
+                    [v[key] for v in values],
+                    members,
+                    self.name_size(attribute, key),
+                )
                 for key in first
             }
         if isinstance(first, Formula):
@@ -248,7 +254,7 @@ class Relations:
     def list_candidates(self, attribute: str, values: Sequence[Any], members: Sequence[int]) -> Iterator[str]:
         """Yield expressions that may stand for a number, the likeliest first."""
         sized, is_same = is_size(attribute, values), len(set(values)) == 1
-        channels = self.channels if sized else ""
+        channels = self.channels if sized and attribute != "places" else ""
         varies = bool(channels) and len({self.column(channels)[k] for k in members}) > 1
         if channels and (varies or not is_same):
             yield channels
