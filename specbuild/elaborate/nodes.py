@@ -68,7 +68,9 @@ class NodeBuilder:
             node = self.build_op(scope, step, path, sources)
         else:
             node = self.build_block(scope, step, path, sources)
-        self.register_node(scope, replace(node, when=when, row=step.row))
+        if node.when is not when or node.row != step.row:  # most steps have neither
+            node = replace(node, when=when, row=step.row)
+        self.register_node(scope, node)
         return path
 
     def register_node(self, scope: BlockScope, node: Node) -> None:
