@@ -91,9 +91,11 @@ def call_functions_on_tables(step: LoweredStep, tables: Set[int]) -> LoweredStep
     """Return the step with `ops.add(table, x)` for `table + x`: an array of JAX refuses a symbolic right side."""
 
     def is_table(expr: Expr) -> bool:
+        if not is_input_free(expr, tables):
+            return False
         parts = list(walk_expression(expr))
         reads_table = any(isinstance(part, ValuePlaceholder) and part.index in tables for part in parts)
-        return is_input_free(expr, tables) and (reads_table or any(isinstance(part, Call) for part in parts))
+        return reads_table or any(isinstance(part, Call) for part in parts)
 
     def rewrite_infix(expr: Expr) -> Expr:
         match map_children(expr, rewrite_infix):
@@ -204,12 +206,12 @@ def reorder_summands(step: LoweredStep, class_spec: ClassSpec) -> LoweredStep:
     along the last axis, or along the first after the batch if the sizes agree. So the summands are swapped,
     or the second one is negated and subtracted.
     """
-    last = step.layout.order[-1:]
+    last, long_axes = step.layout.order[-1:], LongAxes(class_spec)
 
     def is_taken_for_bias(left: Expr, right: Expr) -> bool:
-        if is_input_free(left):  # a number
+        if not long_axes.reads_values(left):  # a number
             return False
-        (axes, batched), (left_axes, _) = long_axes(right, class_spec), long_axes(left, class_spec)
+        (axes, batched), (left_axes, _) = long_axes.find(right), long_axes.find(left)
         if len(axes) == 1:
             return axes != set(last) or not axes <= left_axes
         return not axes and batched and bool(left_axes)
@@ -226,23 +228,42 @@ def reorder_summands(step: LoweredStep, class_spec: ClassSpec) -> LoweredStep:
     return with_call(step, rewrite_sum(step.call))
 
 
-def long_axes(expr: Expr, class_spec: ClassSpec) -> tuple[set[str], bool]:
-    """Return the axes longer than 1 in the values that an expression reads, and whether any has a batch."""
-    axes: set[str] = set()
-    batched = False
-    block = class_spec.first_instance.block
-    key_of = class_spec.keys_by_number
-    for part in walk_expression(expr):
-        if isinstance(part, ValuePlaceholder):
-            if key_of[part.index] in class_spec.sizes:
-                continue
-            key = key_of[part.index].partition("~")[0]
-            if key in block.groups:  # the value of a row is that of its last member
-                key = class_spec.last_members[key]
-            type_ = block.value_type(key)
-            axes |= {axis for axis, size in type_.sizes.items() if concrete(size) > 1}
-            batched |= type_.batched
-    return axes, batched
+class LongAxes:
+    """Finds the axes longer than 1 of the values that code reads. It looks at each part once: sums have up to 100 values."""
+
+    def __init__(self, class_spec: ClassSpec):
+        self.class_spec = class_spec
+        self.found: dict[int, tuple[Expr, set[str], bool, bool]] = {}  # by the identity of the code
+
+    def find(self, expr: Expr) -> tuple[set[str], bool]:
+        """Return the axes longer than 1 in the values that an expression reads, and whether any has a batch."""
+        _, axes, batched, _ = self.look_at(expr)
+        return axes, batched
+
+    def reads_values(self, expr: Expr) -> bool:
+        return self.look_at(expr)[3]
+
+    def look_at(self, expr: Expr) -> tuple[Expr, set[str], bool, bool]:
+        known = self.found.get(id(expr))
+        if known is None:
+            if isinstance(expr, ValuePlaceholder):
+                known = (expr, *self.axes_of_value(expr.index), True)
+            else:
+                parts = [self.look_at(part) for part in child_expressions(expr)]
+                axes = set[str]().union(*(part[1] for part in parts))
+                known = (expr, axes, any(part[2] for part in parts), any(part[3] for part in parts))
+            self.found[id(expr)] = known
+        return known
+
+    def axes_of_value(self, number: int) -> tuple[set[str], bool]:
+        key, block = self.class_spec.keys_by_number[number], self.class_spec.first_instance.block
+        if key in self.class_spec.sizes:
+            return set(), False
+        key = key.partition("~")[0]
+        if key in block.groups:  # the value of a row is that of its last member
+            key = self.class_spec.last_members[key]
+        type_ = block.value_type(key)
+        return {axis for axis, size in type_.sizes.items() if concrete(size) > 1}, type_.batched
 
 
 def use_scale_layers(class_spec: ClassSpec, tables: Set[str]) -> list[LoweredStep]:
