@@ -144,7 +144,7 @@ class Output(Struct, frozen=True):
         return f"{text} in the order {', '.join(self.order)}" if self.order else text
 
 
-class FreeSizes(Struct, frozen=True):
+class FreeSizes(Struct, frozen=True, dict=True):
     """The values of each block of a model, and their axes, whose sizes follow from inputs that can have any."""
 
     of_model: frozenset[tuple[Ref, str]] = frozenset()
@@ -155,7 +155,17 @@ class FreeSizes(Struct, frozen=True):
 
     def axes_of(self, block: Block, ref: Ref) -> tuple[str, ...]:
         """Return the axes of one value of a block."""
-        return tuple(axis for name, axis in self.of_block(block) if name == ref)
+        found = self.of_block(block)
+        if found not in self.grouped_axes:
+            axes = self.grouped_axes[found] = dict[Ref, tuple[str, ...]]()
+            for name, axis in found:
+                axes[name] = (*axes.get(name, ()), axis)
+        return self.grouped_axes[found].get(ref, ())
+
+    @cached_property
+    def grouped_axes(self) -> dict[frozenset[tuple[Ref, str]], dict[Ref, tuple[str, ...]]]:
+        """The axes by value, for `axes_of`."""
+        return {}
 
 
 class Block(Struct, frozen=True, eq=False, dict=True):

@@ -38,7 +38,16 @@ class TableExpression:
 
     def is_constant(self, node: ast.expr) -> bool:
         """Return whether a part reads no axis, so that its value is known."""
-        return unparse_part(node) in self.constants
+        found = self.constancy_of_parts.get(node)
+        if found is None:  # the text of a long sum takes long: it is made only if all its parts are constant
+            found = not isinstance(node, ast.Call) and all(map(self.is_constant, list_parts(node)))
+            found = self.constancy_of_parts[node] = found and unparse_part(node) in self.constants
+        return found
+
+    @cached_property
+    def constancy_of_parts(self) -> dict[ast.expr, bool]:
+        """What `is_constant` found."""
+        return {}
 
     def constant_value(self, node: ast.expr) -> Any:
         """Return the value of a constant part; a number keeps its expression."""
@@ -89,22 +98,19 @@ def parse_table_expression(text: str, evaluate: Callable[[str], Any]) -> TableEx
     constants: dict[str, Any] = {}
     name_errors: dict[str, ExpressionError] = {}
 
-    def collect_constants(node: ast.expr) -> None:
-        if isinstance(node, ast.Call):
-            for part in list_parts(node):
-                collect_constants(part)
-        elif isinstance(node, ast.Name):
+    def collect_constants(node: ast.expr) -> bool:
+        """Add the values of the constant parts of a part; returns whether it is one itself."""
+        if isinstance(node, ast.Name):
             try:
                 constants[node.id] = evaluate(node.id)
             except ExpressionError as error:
                 name_errors[node.id] = error
-        elif isinstance(node, ast.Attribute | ast.Subscript | ast.Constant):
-            constants[unparse_part(node)] = evaluate(unparse_part(node))
-        else:
-            for part in list_parts(node):
-                collect_constants(part)
-            if all(unparse_part(part) in constants for part in list_parts(node)):
-                constants[unparse_part(node)] = evaluate(unparse_part(node))
+            return node.id in constants
+        found = [collect_constants(part) for part in list_parts(node)]
+        if isinstance(node, ast.Call) or not all(found):
+            return False
+        constants[unparse_part(node)] = evaluate(unparse_part(node))
+        return True
 
     collect_constants(parse_tree(text, TABLE_FUNCTIONS))
     return TableExpression(text, constants, name_errors)

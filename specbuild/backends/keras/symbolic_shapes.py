@@ -5,7 +5,8 @@ They are not the symbolic numbers of `specbuild.expressions`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -206,64 +207,60 @@ def reorder_summands(step: LoweredStep, class_spec: ClassSpec) -> LoweredStep:
     along the last axis, or along the first after the batch if the sizes agree. So the summands are swapped,
     or the second one is negated and subtracted.
     """
-    last, long_axes = step.layout.order[-1:], LongAxes(class_spec)
+    last = frozenset(step.layout.order[-1:])
 
-    def is_taken_for_bias(left: Expr, right: Expr) -> bool:
-        if not long_axes.reads_values(left):  # a number
+    def is_taken_for_bias(left: ReadAxes, right: ReadAxes) -> bool:
+        if not left.has_values:  # a number
             return False
-        (axes, batched), (left_axes, _) = long_axes.find(right), long_axes.find(left)
-        if len(axes) == 1:
-            return axes != set(last) or not axes <= left_axes
-        return not axes and batched and bool(left_axes)
+        if len(right.axes) == 1:
+            return right.axes != last or not right.axes <= left.axes
+        return not right.axes and right.batched and bool(left.axes)
 
-    def rewrite_sum(expr: Expr) -> Expr:
-        match map_children(expr, rewrite_sum):
-            case Infix("+", left, right) if step.layout.order and is_taken_for_bias(left, right):
-                if is_taken_for_bias(right, left):
-                    return Infix("-", left, Prefix("-", right))
-                return Infix("+", right, left)
-            case other:
-                return other
+    def rewrite_sum(expr: Expr) -> tuple[Expr, ReadAxes]:
+        if isinstance(expr, ValuePlaceholder):
+            return expr, read_axes_of_value(class_spec, expr.index)
+        read: list[ReadAxes] = []  # by each part
 
-    return with_call(step, rewrite_sum(step.call))
+        def rewrite_part(part: Expr) -> Expr:
+            rewritten, axes = rewrite_sum(part)
+            read.append(axes)
+            return rewritten
+
+        rewritten = map_children(expr, rewrite_part)
+        match rewritten:
+            case Infix("+", left, right) if step.layout.order and is_taken_for_bias(read[0], read[1]):
+                if is_taken_for_bias(read[1], read[0]):
+                    rewritten = Infix("-", left, Prefix("-", right))
+                else:
+                    rewritten = Infix("+", right, left)
+        return rewritten, join_read_axes(read)
+
+    return with_call(step, rewrite_sum(step.call)[0])
 
 
-class LongAxes:
-    """Finds the axes longer than 1 of the values that code reads. It looks at each part once: sums have up to 100 values."""
+class ReadAxes(NamedTuple):
+    """What code reads: the axes longer than 1 of the values, and whether any has a batch."""
 
-    def __init__(self, class_spec: ClassSpec):
-        self.class_spec = class_spec
-        self.found: dict[int, tuple[Expr, set[str], bool, bool]] = {}  # by the identity of the code
+    axes: frozenset[str] = frozenset()
+    batched: bool = False
+    has_values: bool = False
 
-    def find(self, expr: Expr) -> tuple[set[str], bool]:
-        """Return the axes longer than 1 in the values that an expression reads, and whether any has a batch."""
-        _, axes, batched, _ = self.look_at(expr)
-        return axes, batched
 
-    def reads_values(self, expr: Expr) -> bool:
-        return self.look_at(expr)[3]
+def read_axes_of_value(class_spec: ClassSpec, number: int) -> ReadAxes:
+    key, block = class_spec.keys_by_number[number], class_spec.first_instance.block
+    if key in class_spec.sizes:
+        return ReadAxes(has_values=True)
+    key = key.partition("~")[0]
+    if key in block.groups:  # the value of a row is that of its last member
+        key = class_spec.last_members[key]
+    type_ = block.value_type(key)
+    axes = frozenset(axis for axis, size in type_.sizes.items() if concrete(size) > 1)
+    return ReadAxes(axes, type_.batched, True)
 
-    def look_at(self, expr: Expr) -> tuple[Expr, set[str], bool, bool]:
-        known = self.found.get(id(expr))
-        if known is None:
-            if isinstance(expr, ValuePlaceholder):
-                known = (expr, *self.axes_of_value(expr.index), True)
-            else:
-                parts = [self.look_at(part) for part in child_expressions(expr)]
-                axes = set[str]().union(*(part[1] for part in parts))
-                known = (expr, axes, any(part[2] for part in parts), any(part[3] for part in parts))
-            self.found[id(expr)] = known
-        return known
 
-    def axes_of_value(self, number: int) -> tuple[set[str], bool]:
-        key, block = self.class_spec.keys_by_number[number], self.class_spec.first_instance.block
-        if key in self.class_spec.sizes:
-            return set(), False
-        key = key.partition("~")[0]
-        if key in block.groups:  # the value of a row is that of its last member
-            key = self.class_spec.last_members[key]
-        type_ = block.value_type(key)
-        return {axis for axis, size in type_.sizes.items() if concrete(size) > 1}, type_.batched
+def join_read_axes(parts: Sequence[ReadAxes]) -> ReadAxes:
+    axes = frozenset[str]().union(*(part.axes for part in parts))
+    return ReadAxes(axes, any(part.batched for part in parts), any(part.has_values for part in parts))
 
 
 def use_scale_layers(class_spec: ClassSpec, tables: Set[str]) -> list[LoweredStep]:
