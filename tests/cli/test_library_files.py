@@ -52,6 +52,31 @@ def test_a_misspelled_file_is_suggested(capsys: pytest.CaptureFixture[str]) -> N
     assert "the library has no file" in said and f"did you mean '{RESNET}'?" in said
 
 
+@pytest.mark.parametrize(
+    ("word", "arguments"),
+    {
+        "resnet50": "library:backbones/resnet.yaml --variant resnet50",
+        "library:resnet50": "library:backbones/resnet.yaml --variant resnet50",
+        "ResNet": "library:backbones/resnet.yaml",
+        "swin_t": "library:backbones/swin.yaml --variant swin_t",
+    }.items(),
+)
+def test_a_name_of_the_library_is_found(
+    word: str, arguments: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compile", word, "-b", "torch", "-o", "-"]) == 3
+    assert f"the library has it: write `{arguments}`" in capsys.readouterr().err
+    assert main(["show", *arguments.split()]) == 0
+
+
+def test_a_block_of_the_library_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile", "SEBlock", "-b", "torch", "-o", "-"]) == 3
+    assert (
+        "it is a block of the library: `specbuild library show SqueezeExcitation`" in capsys.readouterr().err
+    )
+    assert main(["library", "show", "SqueezeExcitation"]) == 0
+
+
 @pytest.mark.parametrize("name", ["../frontend/library.py", "/etc/passwd", "", "backbones"])
 def test_nothing_outside_the_library_is_read(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", f"library:{name}"]) == 3
