@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import asdict
 
 from specbuild.compiler.output_files import write_picture
 from specbuild.diagnostics.errors import SpecError
-from specbuild.diagram import DetailLevel, DrawingStyle, format_from_path
 from specbuild.diff.compare import Comparison, compare_models
-from specbuild.diff.diff_diagram import render_diff
 from specbuild.ir.graph import Block
+
+if TYPE_CHECKING:
+    from specbuild.diagram import DetailLevel, DrawingStyle
 
 
 class Diff(Comparison):
@@ -27,6 +28,8 @@ class Diff(Comparison):
         log: Callable[[str], None] = lambda _: None,
     ) -> bytes:
         """Draw both models in one picture and return its bytes: svg, html, png, pdf, dot or mermaid."""
+        from specbuild.diff.diff_diagram import render_diff  # imported late: most comparisons are not drawn
+
         return render_diff(self, format, detail, look, log)
 
     def draw(
@@ -38,6 +41,8 @@ class Diff(Comparison):
         title: str = "",
     ) -> None:
         """Draw both models to a file. Its suffix sets the format: .svg, .html, .png, .pdf, .dot or .mmd."""
+        from specbuild.diagram import DrawingStyle, format_from_path
+
         write_picture(
             Path(path), self.picture(format_from_path(str(path)), look=DrawingStyle(direction, theme, title))
         )
