@@ -7,10 +7,16 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from specbuild.codegen.constructions import Construction, ConstructorArgument, InitialValue, Member
+from specbuild.codegen.constructions import (
+    OWN_MEMBER,
+    Construction,
+    ConstructorArgument,
+    InitialValue,
+    Member,
+)
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.size_checks import SizeCheck
-from specbuild.codegen.tree import Call, Expr, ListOf, Literal
+from specbuild.codegen.tree import Call, Expr, Literal, ValuePlaceholder
 from specbuild.expressions import Expression
 from specbuild.ir.graph import Block
 from specbuild.ops.attribute_kinds import Init
@@ -83,11 +89,14 @@ class LoweredStep(Struct, frozen=True):
 
     @property
     def can_be_identity(self) -> bool:
-        """Whether a layer that returns its input can take the place of this step's layer."""
-        if not isinstance(self.call, Call):
-            return self.member is not None
-        takes_list = any(isinstance(argument, ListOf) for argument in self.call.args)
-        return self.member is not None and len(self.call.args) < 2 and not takes_list
+        """Whether a layer that returns its input can take the place of this step's layer.
+
+        Then the step does nothing but call its layer on the value that passes through where the step is left out.
+        """
+        if self.member is None or not isinstance(self.call, Call) or self.call.function != OWN_MEMBER:
+            return False
+        args = self.call.args
+        return len(args) < 2 and all(isinstance(argument, ValuePlaceholder) for argument in args)
 
 
 class LoweredBlock(Struct, frozen=True, eq=False):

@@ -167,9 +167,11 @@ class CaseExchange:
     def pair_rates(self, files: list[ResultFile]) -> Iterator[tuple[str, str, Any, Any]]:
         """Yield the dropout rates of both files, in graph order.
 
-        Both lists as one pair if their lengths differ.
+        A file may leave out a dropout with the rate 0. If there are other numbers of the rest, both lists are one pair.
         """
         a, b = (file.numbered_arrays("rate") for file in files)
+        if len(a) != len(b):
+            a, b = ([rate for rate in rates if rate] for rates in (a, b))
         if len(a) != len(b):
             yield "rate", "dropout", np.array(a), np.array(b)
             return

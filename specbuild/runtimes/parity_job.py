@@ -78,7 +78,10 @@ class ParityJob:
         """Put the model into the mode for training or for evaluation, if it has such modes."""
 
     def remove_dropout(self, model: Any) -> list[float]:
-        """Set all dropout rates to 0, and return what they were, in the order in which the layers were created."""
+        """Set all dropout rates to 0, and return what they were, in the order in which the layers were created.
+
+        A rate of 0 can be missing: another backend may have no layer for it.
+        """
         return []
 
     def sequential_layers(self, layer: Any) -> list[tuple[str, Any]] | None:

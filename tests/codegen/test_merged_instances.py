@@ -56,6 +56,24 @@ steps:
     as: third
 outputs: {x: first, y: second, z: third}
 """,
+    "layers with more code around them that one leaves out": """
+specbuild: 1
+model: Net
+blocks:
+  Unit:
+    params: {whole: bool, kernel: 3}
+    steps:
+      - conv_transpose: {channels: x.C, kernel: kernel, padding: same}
+        when: whole
+      - conv: {channels: x.C, kernel: kernel, padding_mode: reflect}
+        when: whole
+      - relu
+inputs: {x: {C: 3, H: 6, W: 5}}
+steps:
+  - Unit: {whole: true}
+  - Unit: {whole: true, kernel: 5}
+  - Unit: {whole: false}
+""",
     "axes in another order": """
 specbuild: 1
 model: Net

@@ -50,6 +50,10 @@ blocks:
       - linear: {features: x.C}
         as: mix
         when: mixes
+      - gain:
+        when: mixes
+      - add: [gain, x]
+        when: mixes
       - relu
 steps:
   - GainedLinear: {features: 6}

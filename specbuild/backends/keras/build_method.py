@@ -163,7 +163,9 @@ class BuildWriter:
     def create_weight(self, step: LoweredStep) -> Statement:
         """Return the statement for a weight of the block. Keras gives it its full path only if `build` creates it."""
         assert isinstance(step.member, Construction)
-        weight = emit_construction(step.member, name=Literal(attribute_name(step)))
+        weight: Expr = emit_construction(step.member, name=Literal(attribute_name(step)))
+        if step.key in self.class_spec.flags:
+            weight = Conditional(self.class_spec.flags[step.key], weight, Literal(None))
         code = self.qualify(weight)
         if not self.shapes.has_layers_in_build:
             code = qualify_code(code, self.class_spec, "self")

@@ -151,7 +151,7 @@ def build_layers(class_spec: ClassSpec) -> list[Statement]:
         if step.member is None:
             continue
         if is_tensor(step):
-            order.append((step.layer_name, [build_tensor(step)]))
+            order.append((step.layer_name, [build_tensor(step, class_spec.flags.get(step.key))]))
             continue
         layer = emit_layer(step.member)
         if step.key in class_spec.flags:
@@ -171,15 +171,16 @@ def build_layers(class_spec: ClassSpec) -> list[Statement]:
     return statements
 
 
-def build_tensor(step: LoweredStep) -> Statement:
-    """Return the statement that creates a parameter or buffer.
+def build_tensor(step: LoweredStep, flag: Expr | None) -> Statement:
+    """Return the statement that creates a parameter or buffer; with a `flag`, some instances have no such parameter.
 
     A table is filled by `reset_parameters`, and not saved in checkpoints.
     """
     assert step.member is not None
     name = tensor_attribute(step)
     if not step.buffer:
-        return Assign(f"self.{name}", emit_layer(step.member))
+        tensor = emit_layer(step.member)
+        return Assign(f"self.{name}", tensor if flag is None else Conditional(flag, tensor, Literal(None)))
     if not isinstance(step.member, ComputedTable):
         return Do(Call(Name("self.register_buffer"), (Literal(name), emit_layer(step.member))))
     table = step.member

@@ -10,10 +10,10 @@ from specbuild.backends.base import Backend, inline_result, layer_result
 from specbuild.backends.docstrings import class_docstring
 from specbuild.backends.module_parts import (
     assemble_module,
+    condition_code,
     constructor_parameters,
     emit_construction,
     flag_conditions,
-    flag_name,
     guard_statements,
     input_parameters,
 )
@@ -123,7 +123,7 @@ def build_call(class_spec: ClassSpec) -> Function:
     writer = StatementWriter(
         class_spec,
         layer_reference,
-        lambda step: Name(f"self.{flag_name(step, class_spec)}"),
+        lambda step: condition_code(step, class_spec, "self"),
         owner="self",
     )
     outputs = writer.write_statements()
