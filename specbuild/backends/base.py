@@ -85,7 +85,8 @@ class Backend:
     def emits(self, *ops: type[Op]) -> Callable[[Writer], Writer]:
         """Decorator: register a function as the writer of these ops.
 
-        The function gets the op, its operands, and the type of the result as `out`. Raises ValueError if an
+        The function gets the op, its operands (None for an optional one that is left out), and the type of the
+        result as `out`. Raises ValueError if an
         op has a writer from another module: an extension cannot change the code of the ops that others use.
         """
 
@@ -173,9 +174,10 @@ class Backend:
         return set()
 
     def weights_loader(self, module: Module, rules: Mapping[str, LoadRule]) -> Module:
-        """Return the file with functions that load (and save) canonical weights.
+        """Return the file with a function `load_weights(model, path)` for safetensors files of canonical weights.
 
-        `rules` says how each tensor is loaded, by its path. Raises SpecError SB605 if there is no loader.
+        `rules` says how each tensor is loaded, by its path; there may be functions that save, too. What the functions
+        import is in `loader_imports`. Raises SpecError SB605 if there is no loader.
         """
         raise self.missing_part("a weights loader")
 

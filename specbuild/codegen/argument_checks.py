@@ -100,16 +100,16 @@ def serve_variations(
             parts.append(part)
         elif len(part) > 1:
             todo += [part[: len(part) // 2], part[len(part) // 2 :]]
-    right = [candidate for part in parts for candidate in part]
-    if merger is None or right != parts[-1]:
-        merger = merge_with(right)
+    accepted = [candidate for part in parts for candidate in part]
+    if merger is None or accepted != parts[-1]:
+        merger = merge_with(accepted)
     if merger is not None:
-        return merger, right
-    served, right = plain, []
+        return merger, accepted
+    served, accepted = plain, []
     for part in parts:  # each alone needs no other code, but together they do
-        if (merger := merge_with([*right, *part])) is not None:
-            served, right = merger, [*right, *part]
-    return served, right
+        if (merger := merge_with([*accepted, *part])) is not None:
+            served, accepted = merger, [*accepted, *part]
+    return served, accepted
 
 
 def class_code(merger: InstanceMerger) -> Any:

@@ -1,4 +1,4 @@
-"""Defaults that a constructor refuses, or that of a layer inside which gets them: the parameter has none."""
+"""Drop defaults that a constructor refuses itself, or passes on to a layer which refuses them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from specbuild.expressions import evaluate_expression
 def drop_refused_defaults(
     params: Mapping[str, ConstructorParam], derived: Mapping[str, Expr], guards: Iterable[Guard]
 ) -> dict[str, ConstructorParam]:
-    """Return the parameters, those first that have no default, since guards refuse it."""
+    """Return the parameters without the defaults that guards refuse; those without a default come first."""
     values = {name: param.default for name, param in params.items() if param.default is not REQUIRED}
     sources = {name: {name} for name in values}  # name -> the parameters that its value follows from
     for name, code in derived.items():

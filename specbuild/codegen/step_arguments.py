@@ -33,7 +33,7 @@ from specbuild.ir.graph import Block, Node, find_origin, runtime_sizes
 def fill_arguments(lowered: LoweredBlock, table: ClassTable, is_model: bool) -> LoweredBlock:
     """Add constructor arguments to calls of inner classes, and inline the values of unstable parameters.
 
-    Then it is known which sizes of its inputs are fixed.
+    After this, it is known which sizes of its inputs are fixed.
     """
     steps = [fill_step_arguments(step, lowered, table) for step in lowered.steps]
     checks = find_size_checks(lowered.block, [step.member for step in steps])
@@ -41,7 +41,7 @@ def fill_arguments(lowered: LoweredBlock, table: ClassTable, is_model: bool) -> 
         members = ((step.node, step.member) for step in steps)
         free = table.free_sizes.of_block(lowered.block)
         refuse_fixed_sizes(lowered.block, members, free)
-        # what else is free is not what a size of a step follows from
+        # an axis that can have any size is not checked for one size
         checks = {x: size for x, size in checks.items() if (x.source, x.axis) not in free or not x.is_fixed}
     block = lowered.block
     fixed = {name: block.value_type(ref)[axis] for name, (ref, axis) in block.step_sizes.items()}
@@ -70,18 +70,22 @@ def fill_arguments(lowered: LoweredBlock, table: ClassTable, is_model: bool) -> 
 
 
 def fill_step_arguments(step: LoweredStep, lowered: LoweredBlock, table: ClassTable) -> LoweredStep:
+    """Return a step that uses a block with the call of its class; any other step as it is.
+
+    Raises SpecError SB401 for a step that reuses a layer which would need other arguments here.
+    """
     node = lowered.block.find_node(step.node)
     if node is None or step.node not in lowered.children:
         return step
     construction = construct_instance(node, lowered, table)
     if node.reuses is None:
         return replace(step, member=construction)
-    way, _, origin = find_origin(lowered.block, node.reuses)
+    path, _, origin = find_origin(lowered.block, node.reuses)
     owner = lowered
-    for name in way:
+    for name in path:
         owner = owner.children[name]
     if not are_same_instance(construct_instance(origin, owner, table), construction):
-        message = f"{node.reuses} cannot be reused here: for this input it would be built otherwise"
+        message = f"{node.reuses} cannot be reused here: for this input it would need other arguments"
         raise node.at.error(
             "SB401", message, "give it an input with the same axes and sizes, or add a new step"
         )

@@ -89,7 +89,7 @@ class ModelVariations:
             yield Variation(dict.fromkeys(names), None, takes_too_long=True)
 
     def vary_apart(self, base: Block, doubled: Mapping[str, Any], is_refused: bool) -> Iterator[Variation]:
-        """Yield a variation of each name alone, and one of all values that were accepted so.
+        """Yield a variation of each name alone, and one of all values that were accepted in this way.
 
         A parameter with limits, its own or those of a block inside, gets other values until one is accepted.
         """

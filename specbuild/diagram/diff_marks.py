@@ -63,7 +63,7 @@ class ChangeCount(NamedTuple):
     changed: int = 0
 
     def __add__(self, other: object) -> ChangeCount:
-        """Add the numbers; a tuple would append them."""
+        """Add the counts one by one; `+` would join two tuples."""
         assert isinstance(other, ChangeCount)
         return ChangeCount(*(a + b for a, b in zip(self, other, strict=True)))
 

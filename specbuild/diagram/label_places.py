@@ -56,7 +56,7 @@ class ObstacleMap:
         near = dict(self.large)
         for square in touched_squares(bounds):
             near |= self.by_square.get(square, {})
-        return sum(covers(bounds, obstacle) for obstacle in near)
+        return sum(has_overlap(bounds, obstacle) for obstacle in near)
 
 
 def touched_squares(bounds: Bounds) -> Iterator[tuple[int, int]]:
@@ -138,16 +138,16 @@ def choose_place(text: str, places: list[Point], obstacles: ObstacleMap) -> Poin
     return best
 
 
-def covers(bounds: Bounds, obstacle: Obstacle) -> bool:
+def has_overlap(bounds: Bounds, obstacle: Obstacle) -> bool:
     """Return whether a rectangle and an obstacle overlap."""
     x0, y0, x1, y1 = bounds
     a0, b0, a1, b1 = obstacle.bounds
     if x1 <= a0 or a1 <= x0 or y1 <= b0 or b1 <= y0:
         return False
-    return obstacle.segment is None or crosses(bounds, *obstacle.segment)
+    return obstacle.segment is None or has_crossing(bounds, *obstacle.segment)
 
 
-def crosses(bounds: Bounds, a: Point, b: Point) -> bool:
+def has_crossing(bounds: Bounds, a: Point, b: Point) -> bool:
     """Return whether a straight line crosses a rectangle (Liang and Barsky 1984)."""
     low, high = 0.0, 1.0
     for start, end, least, most in ((a[0], b[0], bounds[0], bounds[2]), (a[1], b[1], bounds[1], bounds[3])):

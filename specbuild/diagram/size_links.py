@@ -10,7 +10,7 @@ from specbuild.ir.graph import Block, Node
 
 
 def find_size_inputs(node: Node, block: Block) -> list[str]:
-    """Return the inputs of a block that no step reads, and of which this step has a size: `const: {axes: {T: x.T}}`."""
+    """Return the inputs of a block that no step reads, and whose size this step reads: `const: {axes: {T: x.T}}`."""
     names = list_unread_inputs(block)
     texts = list(list_texts(node.at.read_value())) if names else []
     return [
@@ -18,7 +18,7 @@ def find_size_inputs(node: Node, block: Block) -> list[str]:
     ]
 
 
-@lru_cache(maxsize=64)  # it is asked for each step of a block
+@lru_cache(maxsize=64)  # cached: each step of a block needs it
 def list_unread_inputs(block: Block) -> tuple[str, ...]:
     """Return the inputs of a block that no step reads."""
     read = {ref for node in block.nodes for ref in node.inputs}

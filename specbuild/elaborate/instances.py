@@ -425,7 +425,7 @@ def group_sizes(sizes: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
 
 
 def param_env(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters as the expressions of their own block see them: each number is a symbol."""
+    """Return the parameters as the expressions of their own block see them: each number has its name as its expression."""
     return {p: v if isinstance(v, BlockArgument) else symbolic(concrete(v), p) for p, v in params.items()}
 
 

@@ -286,7 +286,7 @@ class StepElaborator(MemberElaborator):
         scope.groups[path] = replace(scope.groups[path], value=scope.last, inputs_by_name=by_name)
 
     def skip_step(self, scope: BlockScope, step: StepDef, path: str, when: Expression | None) -> None:
-        """Pass the running value on in place of a group or of branches."""
+        """Pass on the value of the step before in place of a group or of branches."""
         scope.nodes[path] = skip_node(scope, step, path, scope.last, when)
         scope.step_count += 1
         scope.last = path

@@ -297,6 +297,7 @@ def parse_steps(raw: list[Any], at: SourceAddress, row: int | str | None = None)
 
 
 def parse_step(raw: Any, at: SourceAddress, row: int | str | None = None) -> StepDef:
+    """Return a step as it is written: its attributes are not evaluated yet. `row` is where pictures draw it."""
     if isinstance(raw, str):
         return StepDef(raw, None, at, at, row=row)
     kinds = [key for key in raw if key not in STEP_KEYS]

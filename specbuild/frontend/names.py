@@ -115,7 +115,7 @@ def check_expression_name(name: str, at: SourceAddress) -> None:
 def check_class_name(name: str, at: SourceAddress, role: str, reserved: Sequence[ReservedNames] = ()) -> None:
     """Raise SB203 if `name` cannot be the name of a model or of a block.
 
-    `reserved` are the names that the backends need for which every spec can be compiled.
+    `reserved` are the names that the built-in backends need: every spec can be compiled for them.
     The class of a block may get a number, but the function or class of a model is called as the model is.
     """
     key = role == "a block"

@@ -1,4 +1,4 @@
-"""What PyYAML and libyaml accept although YAML 1.2 does not, or read otherwise: it is refused."""
+"""Refuse text that PyYAML and libyaml accept, but that YAML 1.2 forbids or reads in another way."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def refuse_loose_text(events: Iterable[yaml.Event], text: SpecText) -> Iterator[
 
 
 def mark_index(mark: Any) -> int:
-    """Return the place of a mark in the text; PyYAML's types know no class of marks that both parsers have."""
+    """Return the position of a mark in the text. PyYAML's type hints have no common class for the marks of both parsers."""
     return cast(int, mark.index)
 
 

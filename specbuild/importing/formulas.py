@@ -23,10 +23,10 @@ class Formula(str):
         """Return the expression with other words in place of the numbers."""
         if dict(words) == dict(self.numbers):
             return str(self)
-        return FIELD.sub(lambda field: enclose(str(words[field[1]])), self.template)
+        return FIELD.sub(lambda field: enclose_formula(str(words[field[1]])), self.template)
 
 
-def enclose(text: str) -> str:
+def enclose_formula(text: str) -> str:
     """Return an operand: in brackets if it is a sum or product."""
     return text if re.fullmatch(r"[\w.]+", text) else f"({text})"
 

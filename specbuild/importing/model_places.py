@@ -1,4 +1,4 @@
-"""The places of a model in which numbers stand, side by side for several captures of it."""
+"""The steps and repeats of a model, whose numbers are compared between several captures of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Place(Struct, eq=False):
 
 
 def pair_places(plans: Sequence[BlockPlan], blocks: Plans) -> Iterator[Place]:
-    """Yield the places of a model in their order. Raises Mismatch, with what differs, if the captures have other steps."""
+    """Yield the places of a model in their order. Raises Mismatch, which says what differs, if the captures have different steps."""
     last = [row for row in plans[0].rows if row.first.op == "linear"]
     for nodes in pair_nodes([plan.nodes for plan in plans], plans[0].name):
         row = plans[0].rows[next(nodes[0].list_rows())]
@@ -79,11 +79,11 @@ def pair_nodes(levels: Sequence[Sequence[TreeNode]], path: str) -> Iterator[tupl
         raise Mismatch(f"{path} has {counts} steps")
     for nodes in zip(*levels, strict=True):
         if len({len(node.others) for node in nodes}) > 1:
-            raise Mismatch(f"{nodes[0].name or path} is repeated another number of times")
+            raise Mismatch(f"{nodes[0].name or path} is repeated a different number of times")
         if all(node.nodes for node in nodes):
             yield from pair_nodes([node.nodes for node in nodes], nodes[0].name or path)
         elif any(node.nodes for node in nodes) and not all(is_repeat_like(node) for node in nodes):
-            raise Mismatch(f"{nodes[0].name or path} has other steps")
+            raise Mismatch(f"{nodes[0].name or path} has different steps")
         else:
             yield nodes
 
@@ -94,7 +94,7 @@ def is_repeat_like(node: TreeNode) -> bool:
 
 
 def make_alike(nodes: Sequence[TreeNode], plans: Sequence[BlockPlan]) -> None:
-    """Make a repeat of one member of a group of one, where the other captures have a repeat."""
+    """Turn a group of one member into a repeat, where the other captures have a repeat."""
     if not any(node.members for node in nodes):
         return
     for node, plan in zip(nodes, plans, strict=True):

@@ -1,4 +1,4 @@
-"""What tracing becomes: steps on named axes, in one instance for each module.
+"""What a trace is turned into: steps on named axes, in one instance for each module.
 
 A value of a spec has named axes and no order; a traced tensor has an order and no names. A `NamedValue` ties
 them: for each dimension of the tensor, the axes that it is made of, slowest first. `BATCH` is an axis that
@@ -112,7 +112,7 @@ class NamedValue(Struct, frozen=True):
 
 
 class Landmark(Struct, frozen=True):
-    """A traced value, by its number, and what it has become: both models compute it. `line` is that of the author's code."""
+    """A traced value, by its number, and the value of the spec for it: both models compute it. `line` is that of the author's code."""
 
     number: int
     value: NamedValue

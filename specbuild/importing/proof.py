@@ -163,11 +163,11 @@ class ProofComparison:
 
     def compare_weights(self, kind: str, original: Arrays, emitted: Arrays, proof: Proof) -> None:
         """Compare gradients or statistics of weights; those of the original are carried by the rules."""
-        found = select(original, kind)
+        found = select_kind(original, kind)
         if not found:
             return
         whole = {n: found.get(n, np.zeros_like(v, dtype="float64")) for n, v in self.runs.weights.items()}
-        carried, own = self.imported.carry_weights(whole), select(emitted, kind)
+        carried, own = self.imported.carry_weights(whole), select_kind(emitted, kind)
         scale = max((float(np.max(np.abs(v))) for v in found.values() if v.size), default=1.0)
         for name, value in own.items():
             if name in carried:
@@ -236,6 +236,6 @@ class ProofComparison:
         return proof.differences["output"][0]
 
 
-def select(results: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def select_kind(results: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Return the results of one kind by what follows it in their keys."""
     return {key.partition(":")[2]: v for key, v in results.items() if key.partition(":")[0] == kind}

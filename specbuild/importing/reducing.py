@@ -17,7 +17,7 @@ def reduce_value(
     if dim is None and not any(BATCH in axes for axes in value.dims):
         dim = list(range(len(value.dims)))
     if dim is None:
-        raise Unsupported(f"{op} over everything, the batch too", code="SB964")
+        raise Unsupported(f"{op} over all dimensions, with the batch", code="SB964")
     dims = [d % len(value.dims) for d in per_axis(dim, 1)]
     for d in dims:
         if value.dims[d] == (BATCH,):

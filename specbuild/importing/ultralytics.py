@@ -296,14 +296,14 @@ def read_layers(data: Mapping[str, Any], at: SourceAddress) -> list[Layer]:
 # -- modules: each writes its step and returns its channels
 
 
-def argument(layer: Layer, position: int, default: Any) -> Any:
+def read_argument(layer: Layer, position: int, default: Any) -> Any:
     value = layer.arguments[position] if position < len(layer.arguments) else default
     return default if value in (None, "None") else value
 
 
 def whole_argument(layer: Layer, position: int, default: int) -> int:
     """Return an argument that must be a whole number of at least 1."""
-    value = argument(layer, position, default)
+    value = read_argument(layer, position, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31:
         message = (
             f"argument {position + 1} of {layer.module} is {make_printable(repr(value), 60)}, no whole number"
@@ -331,9 +331,9 @@ def input_channels(conversion: Conversion, layer: Layer) -> int:
 
 
 def write_conv(conversion: Conversion, layer: Layer) -> int:
-    channels = conversion.scale_channels(argument(layer, 0, None), layer.at)
+    channels = conversion.scale_channels(read_argument(layer, 0, None), layer.at)
     values = {name: whole_argument(layer, i, 1) for name, i in (("kernel", 1), ("stride", 2), ("groups", 4))}
-    if argument(layer, 3, None) not in (None, values["kernel"] // 2):
+    if read_argument(layer, 3, None) not in (None, values["kernel"] // 2):
         raise layer.at.child(3, 3).error("SB304", "only a padding of half the kernel is converted")
     given = "".join(f", {key}: {value}" for key, value in values.items() if value != 1)
     step = f"{conversion.use('ConvUnit')}: {{channels: {channels}{given}}}"
@@ -343,10 +343,10 @@ def write_conv(conversion: Conversion, layer: Layer) -> int:
 
 def stage_writer(block: str, shortcut: bool) -> Callable[[Conversion, Layer], int]:
     def write_stage(conversion: Conversion, layer: Layer) -> int:
-        channels = conversion.scale_channels(argument(layer, 0, None), layer.at)
+        channels = conversion.scale_channels(read_argument(layer, 0, None), layer.at)
         number = conversion.scale_number(layer.number)
         given = f", number: {number}" if number > 1 else ""
-        if bool(argument(layer, 1, shortcut)) != shortcut:
+        if bool(read_argument(layer, 1, shortcut)) != shortcut:
             given += f", shortcut: {'false' if shortcut else 'true'}"
         add_step(conversion, layer, f"{conversion.use(block)}: {{channels: {channels}{given}}}")
         return channels
@@ -355,7 +355,7 @@ def stage_writer(block: str, shortcut: bool) -> Callable[[Conversion, Layer], in
 
 
 def write_pool(conversion: Conversion, layer: Layer) -> int:
-    channels = conversion.scale_channels(argument(layer, 0, None), layer.at)
+    channels = conversion.scale_channels(read_argument(layer, 0, None), layer.at)
     kernel = whole_argument(layer, 1, 5)
     given = f", kernel: {kernel}" if kernel != 5 else ""
     add_step(conversion, layer, f"{conversion.use('PyramidPool')}: {{channels: {channels}{given}}}")
@@ -363,7 +363,7 @@ def write_pool(conversion: Conversion, layer: Layer) -> int:
 
 
 def write_upsample(conversion: Conversion, layer: Layer) -> int:
-    mode = argument(layer, 2, "nearest")
+    mode = read_argument(layer, 2, "nearest")
     if mode not in ("nearest", "bilinear", "bicubic"):
         raise layer.at.error("SB304", f"{make_printable(repr(mode), 60)} is no mode of nn.Upsample")
     add_step(conversion, layer, f"resize: {{scale: {whole_argument(layer, 1, 2)}, mode: {mode}}}")
@@ -371,7 +371,7 @@ def write_upsample(conversion: Conversion, layer: Layer) -> int:
 
 
 def write_concat(conversion: Conversion, layer: Layer) -> int:
-    if argument(layer, 0, 1) != 1:
+    if read_argument(layer, 0, 1) != 1:
         raise layer.at.child(3, 0).error(
             "SB304", "only values that are joined along the channels (1) are converted"
         )

@@ -7,7 +7,7 @@ from specbuild.ir.graph import Block, Ref
 
 
 def follows_inputs(block: Block, ref: Ref | None) -> bool:
-    """Return whether a table has other sizes where inputs of the block have: it is one of them, or computed from them."""
+    """Return whether the sizes of a table follow those of the block's inputs: it is an input, or computed from inputs."""
     reads_sizes, inputs = find_table_sources(block, ref)
     return reads_sizes or bool(inputs)
 

@@ -25,7 +25,7 @@ MAX_QUERY = 200  # characters
 # How good a match is; a query of several words is as good as its worst word.
 NAME, TITLE, PART_OF_NAME, FACT, TEXT, ARGUMENT, PART_OF_WORD = range(7)
 SHORTEST_PART = 3  # shorter words are only found whole
-# Kinds that come after the blocks they are named for, if both match alike.
+# If they match equally well, networks of these kinds come after the blocks for which they are known.
 WHOLE_NETWORKS = ("backbones", "models")
 
 
@@ -39,7 +39,7 @@ class LibraryEntry(Struct, frozen=True):
     file: str = ""  # of a block: what an import calls it
     arguments: tuple[
         str, ...
-    ] = ()  # the names of its attributes or parameters, and the words that they may be
+    ] = ()  # the names of its attributes or parameters, and the words that are values of them
 
 
 @cache
@@ -61,7 +61,7 @@ def block_entry(block: BlockDef) -> LibraryEntry:
 
 
 def op_arguments(op: type[Op]) -> Iterator[str]:
-    """Yield the names of the attributes and inputs of an op, and the words that an attribute may be."""
+    """Yield the names of the attributes and inputs of an op, and the words that are values of an attribute."""
     yield from (spec.name for spec in op.input_specs)
     for name, attribute in list_attributes(op).items():
         yield name
@@ -86,7 +86,7 @@ def search_library(query: str, kind: str | None = None) -> list[LibraryEntry]:
 
 
 def find_same_name(name: str) -> list[str]:
-    """Return the ops and blocks that have this name in another spelling, or as another name; it reads no block."""
+    """Return the ops and blocks that have this name in another spelling, or as another name, without reading any block."""
     wanted = squeeze_text(name[:MAX_QUERY])
     known = {**full_library_names(), **{own: own for own in (*all_ops(), *library_block_names())}}
     return sorted({own for other, own in known.items() if squeeze_text(other) == wanted}, key=str.lower)
@@ -102,7 +102,7 @@ def list_kinds() -> list[str]:
 
 
 def rank_entry(entry: LibraryEntry, query: str) -> tuple[int, int] | None:
-    """Return how good an entry matches, by its worst word and by all; None if a word of the query is nowhere in it."""
+    """Return how well an entry matches, by its worst word and by all; None if a word of the query is nowhere in it."""
     query = re.sub(r"(?i)\barxiv[: ]*(?=\d)", "", query)
     if squeeze_text(query) in map(squeeze_text, (entry.name, *entry.about.names)) or is_foreign_name(
         query, entry
@@ -117,7 +117,7 @@ def rank_entry(entry: LibraryEntry, query: str) -> tuple[int, int] | None:
 
 
 def is_foreign_name(query: str, entry: LibraryEntry) -> bool:
-    """Return whether another library calls an op or a block so: `nn.Upsample`, `Conv2DTranspose`."""
+    """Return whether this is the name of an op or a block in another library: `nn.Upsample`, `Conv2DTranspose`."""
     name = normalize_name(query.rpartition(".")[2])
     foreign = REPLACEMENTS.get(name)
     return entry.name == foreign.op if foreign is not None else name == normalize_name(entry.name)

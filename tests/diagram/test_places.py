@@ -12,7 +12,7 @@ import pytest
 import specbuild
 from specbuild.diagram import DrawingStyle
 from specbuild.diagram.box_shapes import Card
-from specbuild.diagram.label_places import Obstacle, covers, label_bounds
+from specbuild.diagram.label_places import Obstacle, has_overlap, label_bounds
 from specbuild.diagram.lattice_lanes import assign_lanes, split_stretches
 from specbuild.diagram.page import compose_scene
 from specbuild.diagram.panel_placement import PageFormat
@@ -88,7 +88,7 @@ def test_no_label_is_under_a_line(path: Path) -> None:
     for label in labels:
         x0, y0, x1, y1 = label_bounds(label.text, label.x, label.y)
         bounds = (x0 + 1, y0 + 1, x1 - 1, y1 - 1)
-        assert not [part for part in parts if covers(bounds, part)], label
+        assert not [part for part in parts if has_overlap(bounds, part)], label
 
 
 @pytest.mark.parametrize("path", [*NETWORKS, *ZOO], ids=lambda p: p.stem)

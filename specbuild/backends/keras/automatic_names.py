@@ -24,7 +24,8 @@ from specbuild.codegen.tree import (
     walk_expression,
 )
 
-MAX_NUMBER = 16  # of a layer such as `sum_1`, up to which operations named `sum` get higher numbers
+# Up to this number of a layer, such as `sum_1`, operations named `sum` get higher numbers.
+MAX_NUMBER = 16
 OPERATOR_NAMES = {
     "+": "add",
     "-": "subtract",

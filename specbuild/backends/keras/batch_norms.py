@@ -23,7 +23,7 @@ def share_constants(class_specs: list[ClassSpec]) -> list[ClassSpec]:
         replace(
             class_spec,
             steps=[
-                step if step.member is None else replace(step, member=shorten(step.member))
+                step if step.member is None else replace(step, member=shorten_norms(step.member))
                 for step in class_spec.steps
             ],
         )
@@ -46,12 +46,12 @@ def has_constants(layer: Construction) -> bool:
     return layer.function == LAYER and all(values.get(name) == value for name, value in CONSTANTS.items())
 
 
-def shorten(member: Member) -> Member:
+def shorten_norms(member: Member) -> Member:
     """Return a layer, or a row of layers, with the helper in place of batch norms with PyTorch's constants."""
     if isinstance(member, LayerRow):
         row = member.members
-        head = tuple(map(shorten, row.head))
-        return replace(member, members=replace(row, head=head, tail=shorten(row.tail)))
+        head = tuple(map(shorten_norms, row.head))
+        return replace(member, members=replace(row, head=head, tail=shorten_norms(row.tail)))
     if not isinstance(member, Construction) or not has_constants(member):
         return member
     arguments = tuple(a for a in member.arguments if a.name not in CONSTANTS)

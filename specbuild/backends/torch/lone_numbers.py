@@ -23,7 +23,7 @@ def read_numbers_whole(class_spec: ClassSpec) -> ClassSpec:
         placeholder = ValuePlaceholder(class_spec.value_numbers[step.key])
         readers = [s for s in class_spec.steps if step.key in (*s.inputs, s.skip_key)]
         outputs = [value.key for value in class_spec.first_instance.outputs.values()]
-        return step.key not in outputs and all(broadcasts(s, placeholder) for s in readers)
+        return step.key not in outputs and all(is_in_arithmetic(s, placeholder) for s in readers)
 
     steps = [
         replace(step, call=OWN_MEMBER) if step.call == NUMBER and is_broadcast(step) else step
@@ -32,8 +32,8 @@ def read_numbers_whole(class_spec: ClassSpec) -> ClassSpec:
     return replace(class_spec, steps=steps)
 
 
-def broadcasts(step: LoweredStep, number: ValuePlaceholder) -> bool:
-    """Return whether a step reads a number only in arithmetic whose result has axes."""
+def is_in_arithmetic(step: LoweredStep, number: ValuePlaceholder) -> bool:
+    """Return whether a step reads a number only in arithmetic, and its result has axes."""
     reads = sum(part == number for part in walk_expression(step.call))
     return step.layout.rank > 0 and not step.skip_key and reads == count_in_arithmetic(step.call, number)
 

@@ -29,7 +29,7 @@ def unite_assignments(trace: Trace) -> Trace:
 
 
 def count_value_uses(trace: Trace) -> Counter[int]:
-    """Return how often a call reads a value, or a module gives it."""
+    """Return how often calls read a value, or modules return it."""
     uses = Counter(ref.number for ref in list_refs(trace.root.result))
     for call in walk_calls(trace.root):
         result = call.result if isinstance(call, ModuleCall) else None

@@ -72,7 +72,7 @@ def lower_cumsum(low: Lowerer, input: Any, dim: int, dtype: Any = None) -> Named
 @lowers("argmax")
 def lower_argmax(low: Lowerer, input: Any, dim: Any = None, keepdim: bool = False) -> NamedValue:
     if dim is None:
-        raise Unsupported("argmax over everything, the batch too", code="SB964")
+        raise Unsupported("argmax over all dimensions, with the batch", code="SB964")
     value, axis = require_axis(low, low.value(input), dim)
     dim %= len(value.dims)
     sizes = {a: 1 if a == axis else n for a, n in value.axes.items() if keepdim or a != axis}
