@@ -68,7 +68,7 @@ def assign_line(members: Sequence[tuple[str, Stretch]]) -> int:
     bundles = sorted(bundle_stretches(members), key=lane_preference)
     spans = [(min(s.low for s in bundle), max(s.high for s in bundle)) for bundle in bundles]
     for i, span in enumerate(spans):
-        lane_of[i] = max((lane_of[k] + 1 for k in range(i) if has_overlap(span, spans[k])), default=0)
+        lane_of[i] = max((lane_of[k] + 1 for k in range(i) if has_common_part(span, spans[k])), default=0)
     for component in overlapping_components(spans):
         highest = max(lane_of[i] for i in component)
         for i in component:
@@ -84,7 +84,7 @@ def lane_preference(bundle: Sequence[Stretch]) -> tuple[float, float]:
     return pull, length if pull < 0 else -length
 
 
-def has_overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
+def has_common_part(a: tuple[int, int], b: tuple[int, int]) -> bool:
     return a[0] < b[1] and b[0] < a[1]
 
 

@@ -247,11 +247,11 @@ class BlockWriter:
         return {
             key: value
             for key, value in attributes.items()
-            if key in always or key not in defaults or not is_same_value(value, defaults[key])
+            if key in always or key not in defaults or not is_default_value(value, defaults[key])
         }
 
 
-def is_same_value(value: Any, default: Any) -> bool:
+def is_default_value(value: Any, default: Any) -> bool:
     return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)
 
 

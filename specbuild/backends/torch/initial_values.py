@@ -60,7 +60,11 @@ def build_reset_parameters(class_spec: ClassSpec) -> Function | None:
         tensor = Name(f"self.{tensor_attribute(step)}")
         if isinstance(step.member, ComputedTable):
             body += fill_table(step.member, tensor, class_spec)
-        body += [Do(emit_initializer(tensor, init)) for init in qualified_inits(step.inits, class_spec)]
+        calls = [Do(emit_initializer(tensor, init)) for init in qualified_inits(step.inits, class_spec)]
+        if calls and step.key in class_spec.flags:  # some instances have no such parameter
+            body.append(If(Infix("is not", tensor, Literal(None)), tuple(calls)))
+        else:
+            body += calls
     if not body:
         return None
     return Function("reset_parameters", (Parameter("self"),), "None", "", tuple(body))
