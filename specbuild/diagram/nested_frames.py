@@ -64,7 +64,7 @@ def nest_panels(view: View, closed: Collection[str]) -> PanelTree:
 
 
 def frames_to_close(placed: PlacedPanel, widest: float) -> list[str]:
-    """Return the panels inside of a panel that is too wide which are too wide themselves, else the widest of them."""
+    """Of the panels inside of one that is too wide, return those that are too wide themselves, else the widest."""
     widths = {card.inside.panel.key: card.w for card in placed.cards.values() if isinstance(card, FrameCard)}
     too_wide = [key for key, width in widths.items() if width > widest]
     return too_wide or sorted(widths, key=lambda key: -widths[key])[:1]

@@ -67,7 +67,7 @@ def drop_numbers(name: str, varying: Mapping[str, set[int]]) -> str:
 
 
 def name_parts(row: Row, name: str, plans: Plans) -> list[str]:
-    """Return the parts of the name that a row shall have; none for a step that needs no name."""
+    """Return the parts of the name that a row gets; none for a step that needs no name."""
     step = row.first
     has_weights = bool(step.weights) or step.instance is not None
     parts = [clean_name(part) for part in name.split(".")] if name else []
@@ -82,7 +82,7 @@ def name_parts(row: Row, name: str, plans: Plans) -> list[str]:
 
 
 def clean_name(part: str) -> str:
-    """Return a name that the language takes, as near to the original as possible."""
+    """Return a name that a spec can have, as close to the original as possible."""
     if part.isdigit():
         return part
     name = re.sub(r"\W", "_", part).lstrip("_") or "step"

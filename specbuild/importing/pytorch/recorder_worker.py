@@ -89,7 +89,7 @@ class Recorder(ValueRecorder):
         return result
 
     def record_write(self, part: Any) -> None:
-        """Record that a part of a value was changed in place, as a call that gives the whole value anew."""
+        """Record that a part of a value was changed in place, as a call that returns the new whole value."""
         whole, index = self.parts[part]
         number = self.numbers.get(whole)
         if number is None or not self.is_assignable(whole):
@@ -100,7 +100,7 @@ class Recorder(ValueRecorder):
             self.record(call, refs, whole)
 
     def record_assignment(self, whole: Any, index: Any, value: Any) -> None:
-        """Record `whole[index] = value` as a call that gives the whole value anew. Raises RefusedJob if no spec can say it."""
+        """Record `whole[index] = value` as a call that returns the new whole value. Raises RefusedJob if no spec can say it."""
         encoded = self.encode(index)
         if not self.is_assignable(whole) or list(list_refs(encoded)):
             raise self.refuse("item assignment", "use torch.cat or torch.where", "SB965")
@@ -122,14 +122,14 @@ class Recorder(ValueRecorder):
         self.record(call, refs, whole)
 
     def record_expansion(self, value: Any, shape: Sequence[int]) -> Any:
-        """Record that a value is repeated to this shape, and return what comes out."""
+        """Record that a value is repeated to this shape, and return the result."""
         ref, expanded = ValueRef(self.find_number(value)), value.expand(shape)
         call = FunctionCall("torch.Tensor.expand", (ref, list(shape)), {}, (), line=find_source_line())
         self.record(call, [ref], expanded)
         return expanded
 
     def is_assignable(self, whole: Any) -> bool:
-        """Return whether a value is one of the model's own making, whose changes in place can be recorded."""
+        """Return whether the model made a value itself, so that its changes in place can be recorded."""
         is_known = whole in self.numbers and whole not in self.parts
         return is_known and find_memory(whole) not in self.stored
 

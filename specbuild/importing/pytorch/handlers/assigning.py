@@ -135,7 +135,7 @@ class Assembly:
         return self.join(found, dim)
 
     def count_pieces(self, owners: Any) -> int:
-        """Return how many pieces there are if the first of these dimensions is cut; what is a number does not count."""
+        """Return how many pieces there are if the first of these dimensions is cut; numbers do not count."""
         cuts = [np.unique(owners[start]) for start, _ in find_runs(owners)]
         return sum(int((cut != NOBODY).sum()) if self.number is not None else len(cut) for cut in cuts)
 
@@ -184,7 +184,7 @@ class Assembly:
         return self.pad(value, margins)
 
     def pad(self, value: NamedValue, margins: dict[int, tuple[int, int]]) -> NamedValue:
-        """Put the number of what was not assigned around a value."""
+        """Pad a value with the number of the positions that were not assigned."""
         if self.number != self.number or self.number == np.iinfo(np.int64).min:
             raise Unsupported(
                 "a part of torch.empty is read that was never assigned", "use torch.zeros", "SB965"

@@ -42,7 +42,7 @@ def lower_reshape(low: Lowerer, input: Any, *sizes: Any, shape: Any = None, size
 
 
 def reshape_samples(low: Lowerer, input: Any, shape: Sequence[int]) -> NamedValue:
-    """Return a value in another shape; one that is the same for all samples, though it was given the batch, stays so."""
+    """Return a value in another shape. A value that was only repeated for the batch is still the same for all samples."""
     value = low.value(input)
     traced = low.trace.values[input.number].shape if isinstance(input, ValueRef) else ()
     if not value.dims or value.dims[0] or not traced or not traced[0] == shape[0] == low.batch:
@@ -151,7 +151,7 @@ def lower_expand(low: Lowerer, input: Any, *sizes: Any, size: Any = None) -> Nam
 
 
 def name_tokens(low: Lowerer, value: NamedValue) -> NamedValue:
-    """Name the axes of a weight that is there for every sample, and has two: tokens and features."""
+    """Name the two axes of a weight that is repeated for each sample: tokens and features."""
     first, *others = value.dims
     if (
         first == (BATCH,)
