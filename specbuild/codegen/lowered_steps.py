@@ -18,7 +18,7 @@ from specbuild.codegen.layout import Layout
 from specbuild.codegen.size_checks import SizeCheck
 from specbuild.codegen.tree import Call, Expr, Literal, ValuePlaceholder
 from specbuild.expressions import Expression
-from specbuild.ir.graph import Block
+from specbuild.ir.graph import Block, Ref
 from specbuild.ops.attribute_kinds import Init
 from specbuild.ops.types import TensorType
 
@@ -61,6 +61,14 @@ class LoweredValue(Struct):
     key: str
     type: TensorType
     layout: Layout
+
+
+def graph_reference(key: str) -> Ref:
+    """Return the value of the graph that a value of the code is, perhaps in another layout.
+
+    The key of a block's own output, which has no name, ends with `@`.
+    """
+    return key.partition("~")[0].removesuffix("@")
 
 
 class LoweredStep(Struct, frozen=True):

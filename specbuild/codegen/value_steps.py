@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from specbuild.codegen.constructions import ComputedTable, Member, input_numbers, list_names, reads_names
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowered_steps import LoweredStep, LoweredValue
+from specbuild.codegen.lowered_steps import LoweredStep, LoweredValue, graph_reference
 from specbuild.codegen.operands import LoweringBackend, Operand
 from specbuild.codegen.tree import (
     Attribute,
@@ -131,7 +131,7 @@ class ValueSteps:
         key = self.value_keys[number]
         layout = self.layout_of(key)
         axes = [*([""] if layout.batched else []), *layout.order]
-        return [(key.partition("~")[0], axis) in self.block.free_axes for axis in axes]
+        return [(graph_reference(key), axis) in self.block.free_axes for axis in axes]
 
     def add_step(self, step: LoweredStep, type_: TensorType) -> None:
         self.steps.append(step)
@@ -201,7 +201,7 @@ class ValueSteps:
 
     def locate_size(self, value: LoweredValue, axis: str) -> tuple[str, int] | None:
         """Return a value that has a folded axis as a dimension of its own, and the dimension; None if the size is fixed."""
-        ref = value.key.partition("~")[0]
+        ref = graph_reference(value.key)
         if (source := trace_axis(self.block, ref, axis)) is not None:
             layout = self.inputs[source[0]].layout
             return (source[0], layout.dim(source[1])) if layout.batched else None

@@ -8,6 +8,7 @@ from specbuild.backends.keras.symbolic_shapes import fix_symbolic_steps
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, literal_expression
 from specbuild.codegen.input_sizes import table_reads_names
+from specbuild.codegen.lowered_steps import graph_reference
 from specbuild.codegen.tree import (
     Attribute,
     Call,
@@ -153,5 +154,5 @@ def find_read_inputs(class_spec: ClassSpec) -> set[AxisOfInput]:
             case Index(Attribute(ValuePlaceholder(number), "shape"), (Literal(int() as dim),)) if dim > 0:
                 key = class_spec.keys_by_number[number]
                 if key in layouts:
-                    read.add((key.partition("~")[0], layouts[key].order[dim - 1]))
+                    read.add((graph_reference(key), layouts[key].order[dim - 1]))
     return trace_to_inputs(block, read)

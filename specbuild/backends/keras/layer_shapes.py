@@ -11,6 +11,7 @@ from specbuild.codegen.code_names import rename_reads
 from specbuild.codegen.exact_divisions import find_exact_divisions, shorten_products
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.layout import Layout
+from specbuild.codegen.lowered_steps import graph_reference
 from specbuild.codegen.merged_params import instance_values
 from specbuild.codegen.statements import call_parameters, qualify_code
 from specbuild.codegen.tree import (
@@ -216,7 +217,7 @@ class LayerShapes:
 
 def type_of_value(block: Block, key: str) -> TensorType:
     """Return the type of a value in any layout. The value of a row is that of its last layer."""
-    ref = key.partition("~")[0]
+    ref = graph_reference(key)
     if ref in block.groups:
         ref = [node.name for node in block.nodes if node.name.startswith(f"{ref}.")][-1]
     return block.value_type(ref)

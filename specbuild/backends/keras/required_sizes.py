@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from specbuild.backends.keras.framework import call_function
 from specbuild.codegen.constructions import literal_expression
+from specbuild.codegen.lowered_steps import graph_reference
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Expr, Literal
 from specbuild.expressions import symbolic_chain
@@ -19,7 +20,7 @@ def require_sizes(op: Op, x: Operand) -> Expr | None:
 
     None if no check is needed: the numbers fit at every size, or the input is checked.
     """
-    block, ref = x.lowering.block, x.value.key.partition("~")[0]
+    block, ref = x.lowering.block, graph_reference(x.value.key)
     for _, axis, size in op.fixed_sizes(x.type):
         if axis == CHANNEL:
             continue
@@ -37,7 +38,7 @@ def require_sizes(op: Op, x: Operand) -> Expr | None:
 
 def require_read_size(op: Op, x: Operand, axis: str, size: int) -> Expr | None:
     """Return the check for parts of which some follow sizes of inputs: `{rows: x.H // 4, h: 4}` needs a multiple of 4."""
-    block, ref = x.lowering.block, x.value.key.partition("~")[0]
+    block, ref = x.lowering.block, graph_reference(x.value.key)
     if is_always(block, lambda trial: trial.size_of(ref, axis) == trial.evaluate(size)):
         return None
     if isinstance(op, Unflatten):
@@ -54,7 +55,7 @@ def require_read_size(op: Op, x: Operand, axis: str, size: int) -> Expr | None:
 
 
 def is_always_multiple(x: Operand, axis: str, divisor: int) -> bool:
-    ref = x.value.key.partition("~")[0]
+    ref = graph_reference(x.value.key)
     return is_always(x.lowering.block, lambda trial: trial.size_of(ref, axis) % trial.evaluate(divisor) == 0)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from specbuild.codegen.class_spec import ClassSpec
-from specbuild.codegen.lowered_steps import LoweredStep
+from specbuild.codegen.lowered_steps import LoweredStep, graph_reference
 from specbuild.codegen.tree import (
     Attribute,
     Call,
@@ -250,7 +250,7 @@ def read_axes_of_value(class_spec: ClassSpec, number: int) -> ReadAxes:
     key, block = class_spec.keys_by_number[number], class_spec.first_instance.block
     if key in class_spec.sizes:
         return ReadAxes(has_values=True)
-    key = key.partition("~")[0]
+    key = graph_reference(key)
     if key in block.groups:  # the value of a row is that of its last member
         key = class_spec.last_members[key]
     type_ = block.value_type(key)
