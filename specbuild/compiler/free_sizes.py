@@ -21,6 +21,9 @@ from specbuild.ops.types import TensorType
 from specbuild.ops.weight_spec import WeightSpec
 
 TRIALS = 3  # other sizes of each axis, if they fit
+MIN_LONG = (
+    16  # strides divide a size by less: where none of that length fits, all that fit may become 1 behind them
+)
 ElaborateAt = Callable[[Mapping[AxisOfInput, int]], Block]
 # What other sizes are tried: some networks need multiples, others a size of one kind. A small size also grows beyond
 # what a stride divides it by: behind a stride of 4, the sizes 1, 2 and 3 are all 1.
@@ -65,7 +68,7 @@ def resize_model(
     found = []
     trials = 0
     for source in axes:
-        first_error: SpecError | None = None
+        refusal: SpecError | None = None
         fitting: list[Resized] = []
         for sizes in list_trials(graph, source, axes):
             trials += 1
@@ -73,22 +76,24 @@ def resize_model(
             try:
                 fitting.append(Resized(sizes, elaborate_at(sizes)))
             except SpecError as error:
-                first_error = first_error or error
+                refusal = refusal or refuse_size(error, source, sizes[source])
             if len(fitting) == TRIALS:
                 break
-        if first_error is not None and not any(is_far(graph, source, other) for other in fitting):
-            raise refuse_size(first_error, graph, source)
+        if refusal is not None and not any(is_far(graph, source, other) for other in fitting):
+            raise refusal
         found.append(fitting)
     return found
 
 
 def is_far(graph: Block, source: AxisOfInput, other: Resized) -> bool:
-    """Return whether a size is twice as long, or half as long and no axis becomes 1, which would be repeated.
+    """Return whether a size is at least twice as long, or half as long and no axis becomes 1, which would be repeated.
 
     Where only its neighbours fit, a step behind a stride needs a number.
     """
     size, changed = size_at(graph, source), other.sizes[source]
-    return changed >= 2 * size or (changed <= size // 2 and not has_new_ones(graph, other.graph))
+    return changed >= max(2 * size, MIN_LONG) or (
+        changed <= size // 2 and not has_new_ones(graph, other.graph)
+    )
 
 
 def has_new_ones(block: Block, other: Block) -> bool:
@@ -124,11 +129,10 @@ def size_at(graph: Block, source: AxisOfInput) -> int:
     return concrete(graph.inputs[source[0]][source[1]])
 
 
-def refuse_size(error: SpecError, graph: Block, source: AxisOfInput) -> SpecError:
-    """Return the error of a model that is right at one size of an axis only."""
+def refuse_size(error: SpecError, source: AxisOfInput, size: int) -> SpecError:
+    """Return the error of a model that is wrong at a size of an axis."""
     name, axis = source
-    size = size_at(graph, source)
-    message = f"{axis} of {name} can be any, and at {axis}: {CHANGES[0](size)}, {error.message}"
+    message = f"{axis} of {name} can be any, and at {axis}: {size}, {error.message}"
     hint = f"take the size from the input (`{name}.{axis}`), or write a number instead of `any` there"
     return SpecError("SB408", message, error.location, hint, error.trail)
 

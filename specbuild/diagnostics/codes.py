@@ -201,6 +201,12 @@ CODES: dict[str, Explanation] = {
         "what it does with its input.",
         "steps:\n  - attention: {query: prev, key: prev, value: prev}\n    repeat: 3\n",
     ),
+    "SB211": Explanation(
+        "a reuse of a step in a block that is never computed",
+        "`reuse: encoder.embed` uses the weights of a step inside `encoder`. If no output needs `encoder` itself, a "
+        "framework never makes the rest of its weights.",
+        "steps:\n  - Encoder: {}\n    as: encoder\n  - {reuse: encoder.embed, from: x}\n",
+    ),
     "SB301": Explanation(
         "an expression that cannot be parsed",
         "An expression may contain numbers, names, sizes such as `x.C`, list items, `+ - * / // %`, "

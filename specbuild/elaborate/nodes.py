@@ -302,7 +302,10 @@ class NodeBuilder:
             type_, parts = self.infer_types(scope, step, op, types, sources)
             node = replace(node, op=op, type=type_, parts=parts)
             origin_types = [None if s is None else reused.value_type(s) for s in origin.inputs]
-            same_weights = origin.op.weight_specs(*types) == origin.op.weight_specs(*origin_types)
+            weights = origin.op.weight_specs(*origin_types)
+            same_weights = origin.op.weight_specs(*types) == weights
+            if reused.prefix and not weights:  # the block that it is in need not be computed for it
+                node = replace(node, reuses=None)
         if not same_weights:
             message = f"{step.value} cannot be reused here: its weights would have other shapes"
             raise step.error("SB401", message, "give it an input of the same shape, or add a new step")

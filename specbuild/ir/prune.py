@@ -124,7 +124,25 @@ def find_needed(block: Block, outputs: Iterable[Output], shared: Iterable[str] =
                 needed.block_outputs[node.reuses].update(node.op.outputs)
         elif node.reuses:
             needed.first_reuse[node.reuses] = node.name
+    check_origins(block, outputs, needed)
     return needed
+
+
+def check_origins(block: Block, outputs: Iterable[Output], needed: _NeededNodes) -> None:
+    """Raise SB211 if a step uses the weights of a step inside a block instance that no output needs."""
+    reuses = [node for node in needed.nodes if node.reuses and block.find_node(node.reuses) is None]
+    if not reuses:
+        return
+    computed = {output.ref.partition("@")[0] for output in outputs}
+    for node in needed.nodes:  # each one before the nodes that it reads
+        if node.name in computed:
+            computed |= {ref.partition("@")[0] for ref in node.inputs if ref is not None}
+    for node in reuses:
+        way, _, origin = find_origin(block, node.reuses or "")
+        if node.name in computed and way[0] not in computed:
+            message = f"no output needs {way[0]!r}, so {'.'.join((*way, origin.name))!r} inside it is never computed"
+            hint = f"let an output read {way[0]!r}, or write this step instead of {way[0]!r}"
+            raise node.at.error("SB211", message, hint)
 
 
 def drop_step_sizes(original: Block, block: Block, rename: Callable[[Ref], Ref]) -> Block:

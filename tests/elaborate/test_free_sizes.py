@@ -238,7 +238,7 @@ def test_a_model_of_a_library_model_has_free_sizes() -> None:
             "- unfold: {into: K, kernel: 2, stride: 2}\n      - fold: {axis: K, kernel: 2, stride: x.H // 3}",
             "stride",
         ),
-        ("- max_pool: {kernel: 2, stride: 1, dilation: x.H // 3}", "dilation"),
+        ("- max_pool: {kernel: 2, stride: 1, dilation: 1 + x.H % 2}", "dilation"),
         ("- adaptive_avg_pool: {size: {H: x.H // 2, W: 3}}", "size"),
         ("- pad: {padding: {H: [x.H - 5, 0]}, mode: circular}", "padding"),
         ("- pad: {padding: {H: [x.H - 5, 0]}, mode: replicate}", "padding"),
@@ -274,3 +274,39 @@ def test_a_small_size_grows_beyond_a_stride() -> None:
         )
     assert caught.value.code == "SB408"
     assert "at T: 24, value of this weight would be {T: 8}, not {T: 1}" in caught.value.message
+
+
+def test_a_size_that_must_stay_behind_a_stride_is_no_size_that_can_be_any() -> None:
+    """1 and 2 fit, since both are 1 behind the stride; 24 does not."""
+    with pytest.raises(SpecError) as caught:
+        load(
+            "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4, T: {any: 1}}}\nsteps:\n"
+            "  - avg_pool: {kernel: 1, stride: 2}\n  - weight: {axes: {T: 1, P: 2}}\n    as: table\n"
+            "  - contract: {of: [avg_pool, table]}\n"
+        )
+    assert caught.value.code == "SB408"
+    assert "T of x can be any, and at T: 24, contract needs equal sizes" in caught.value.message
+
+
+def test_keras_knows_the_free_sizes_of_a_nameless_output_beside_a_named_one() -> None:
+    """Keras failed inside, when the model was made, if a value inside the block was read as well."""
+    graph = load(
+        "specbuild: 1\nmodel: Net\ninputs: {x: {T: {any: 3}, heads: 2, C: 8}}\n"
+        "blocks: {Stem: {steps: [{elu: {}, as: proj}]}}\nsteps:\n  - {Stem: {}, as: key}\n"
+        "  - adaptive_max_pool: {size: [2, 1]}\n  - {elu: {}, as: wide}\n  - {elu: {}, from: key.proj}\n"
+        "outputs: [wide, prev]\n"
+    ).graph
+    with pytest.raises(SpecError) as caught:
+        compile_source(graph, "keras")
+    assert caught.value.code == "SB601"
+    assert "sizes that can be any" in caught.value.message
+
+
+def test_a_step_without_weights_is_reused_alone() -> None:
+    """The block that it is in is left out, if no output needs it."""
+    graph = load(
+        "specbuild: 1\nmodel: Net\ninputs: {x: {C: 6}, y: {C: 3}}\n"
+        "blocks: {Stem: {steps: [{sigmoid: {}, as: gate}]}}\nsteps:\n  - linear: {features: 3}\n    from: x\n"
+        "  - {Stem: {}, as: stem}\n  - {reuse: stem.gate, from: y}\n"
+    ).graph
+    assert [node.name for node in graph.nodes] == ["reuse"]
