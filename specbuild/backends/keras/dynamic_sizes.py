@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, map_expressions
 from specbuild.codegen.lowered_steps import LoweredStep
+from specbuild.codegen.neutral_numbers import is_number_code
 from specbuild.codegen.tree import (
     Attribute,
     Call,
@@ -180,7 +181,9 @@ def convert_table_sizes(class_spec: ClassSpec) -> ClassSpec:
         if any(map(has_float_indices, codes)):
             return replace(step, member=map_expressions(table, lambda code: size_floats(code, sizes)))
         if any(part == Name(size) for code in codes for part in walk_expression(code) for size in sizes):
-            return replace(step, member=map_expressions(table, narrow_indices))
+            other = {name for name, parameter in class_spec.params.items() if parameter.annotation == "bool"}
+            other |= {name for name, _ in table.variables}
+            return replace(step, member=map_expressions(table, lambda code: narrow_integers(code, other)))
         return step
 
     return replace(class_spec, steps=list(map(convert_table, class_spec.steps)))
@@ -202,12 +205,28 @@ def size_floats(code: Expr, sizes: Set[str]) -> Expr:
     return map_children(code, lambda part: size_floats(part, sizes))
 
 
-def narrow_indices(code: Expr) -> Expr:
-    """Return the code with the numbers of every axis as int32."""
+def narrow_integers(code: Expr, other: Set[str]) -> Expr:
+    """Return the code with the numbers of every axis, and choices between two numbers, as int32.
+
+    `other` are variables that are no number: arrays and truth values.
+    """
     match code:
         case Call(Name("ops.arange") as function, args, ()):
             return Call(function, args, (("dtype", Literal("int32")),))
-    return map_children(code, narrow_indices)
+        case Call(Name("ops.where"), (_, *sides)) if all(is_single_number(side, other) for side in sides):
+            choice = map_children(code, lambda part: narrow_integers(part, other))
+            return Call(Name("ops.cast"), (choice, Literal("int32")))
+    return map_children(code, lambda part: narrow_integers(part, other))
+
+
+def is_single_number(code: Expr, other: Set[str]) -> bool:
+    """Return whether code gives one number: no array, and no truth value."""
+    return is_number_code(code) and not any(
+        (isinstance(part, Name) and (part.text in other or part.text.startswith("ops.")))
+        or (isinstance(part, Literal) and isinstance(part.value, bool))
+        or (isinstance(part, Prefix) and part.operator == "not")
+        for part in walk_expression(code)
+    )
 
 
 def has_float_indices(code: Expr) -> bool:

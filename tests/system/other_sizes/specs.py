@@ -53,6 +53,13 @@ SPECS = {
         7,
         10,
     ),
+    "chosen_numbers_in_a_table": tokens(
+        "- const: {axes: {T: x.T}, value: 'T - 2 > (1 if 2 * x.T > 3 * T else -1)', dtype: bool}\n  as: k\n"
+        "- const: {axes: {T: x.T}, value: 'T > 1 if 2 * x.T > 3 * T else False', dtype: bool}\n  as: k2\n"
+        "- where: {value: -1.5, condition: k}\n  from: x\n- where: {value: 2.5, condition: k2}\n",
+        7,
+        2,
+    ),
     "halves_without_weights": tokens(
         "- Half:\n",
         6,
