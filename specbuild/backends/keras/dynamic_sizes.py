@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, map_expressions
 from specbuild.codegen.lowered_steps import LoweredStep
-from specbuild.codegen.neutral_numbers import is_number_code
 from specbuild.codegen.tree import (
     Attribute,
     Call,
@@ -172,6 +171,9 @@ def convert_table_sizes(class_spec: ClassSpec) -> ClassSpec:
     there, and the numbers of an axis int64 where Keras computes in float64.
     """
     sizes = class_spec.block.readable_sizes - class_spec.params.keys()
+    integers = sizes | {
+        name for name, parameter in class_spec.params.items() if parameter.annotation == "int"
+    }
 
     def convert_table(step: LoweredStep) -> LoweredStep:
         table = step.member
@@ -181,9 +183,7 @@ def convert_table_sizes(class_spec: ClassSpec) -> ClassSpec:
         if any(map(has_float_indices, codes)):
             return replace(step, member=map_expressions(table, lambda code: size_floats(code, sizes)))
         if any(part == Name(size) for code in codes for part in walk_expression(code) for size in sizes):
-            other = {name for name, parameter in class_spec.params.items() if parameter.annotation == "bool"}
-            other |= {name for name, _ in table.variables}
-            return replace(step, member=map_expressions(table, lambda code: narrow_integers(code, other)))
+            return replace(step, member=map_expressions(table, lambda code: narrow_integers(code, integers)))
         return step
 
     return replace(class_spec, steps=list(map(convert_table, class_spec.steps)))
@@ -205,28 +205,32 @@ def size_floats(code: Expr, sizes: Set[str]) -> Expr:
     return map_children(code, lambda part: size_floats(part, sizes))
 
 
-def narrow_integers(code: Expr, other: Set[str]) -> Expr:
-    """Return the code with the numbers of every axis, and choices between two numbers, as int32.
+def narrow_integers(code: Expr, integers: Set[str]) -> Expr:
+    """Return the code with the numbers of every axis, and choices between two whole numbers, as int32.
 
-    `other` are variables that are no number: arrays and truth values.
+    `integers` are the names of whole numbers.
     """
     match code:
         case Call(Name("ops.arange") as function, args, ()):
             return Call(function, args, (("dtype", Literal("int32")),))
-        case Call(Name("ops.where"), (_, *sides)) if all(is_single_number(side, other) for side in sides):
-            choice = map_children(code, lambda part: narrow_integers(part, other))
+        case Call(Name("ops.where"), (_, *sides)) if all(is_integer(side, integers) for side in sides):
+            choice = map_children(code, lambda part: narrow_integers(part, integers))
             return Call(Name("ops.cast"), (choice, Literal("int32")))
-    return map_children(code, lambda part: narrow_integers(part, other))
+    return map_children(code, lambda part: narrow_integers(part, integers))
 
 
-def is_single_number(code: Expr, other: Set[str]) -> bool:
-    """Return whether code gives one number: no array, and no truth value."""
-    return is_number_code(code) and not any(
-        (isinstance(part, Name) and (part.text in other or part.text.startswith("ops.")))
-        or (isinstance(part, Literal) and isinstance(part.value, bool))
-        or (isinstance(part, Prefix) and part.operator == "not")
-        for part in walk_expression(code)
-    )
+def is_integer(code: Expr, integers: Set[str]) -> bool:
+    """Return whether code gives one whole number: no array, no fraction and no truth value."""
+    match code:
+        case Literal(value):
+            return type(value) is int
+        case Name(text):
+            return text in integers
+        case Infix("+" | "-" | "*" | "//" | "%", left, right):
+            return is_integer(left, integers) and is_integer(right, integers)
+        case Prefix("-", operand):
+            return is_integer(operand, integers)
+    return False
 
 
 def has_float_indices(code: Expr) -> bool:
