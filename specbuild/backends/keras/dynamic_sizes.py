@@ -213,13 +213,13 @@ def narrow_integers(code: Expr, integers: Set[str]) -> Expr:
     match code:
         case Call(Name("ops.arange") as function, args, ()):
             return Call(function, args, (("dtype", Literal("int32")),))
-        case Call(Name("ops.where"), (_, *sides)) if all(is_integer(side, integers) for side in sides):
+        case Call(Name("ops.where"), (_, *sides)) if all(is_integer_code(side, integers) for side in sides):
             choice = map_children(code, lambda part: narrow_integers(part, integers))
             return Call(Name("ops.cast"), (choice, Literal("int32")))
     return map_children(code, lambda part: narrow_integers(part, integers))
 
 
-def is_integer(code: Expr, integers: Set[str]) -> bool:
+def is_integer_code(code: Expr, integers: Set[str]) -> bool:
     """Return whether code gives one whole number: no array, no fraction and no truth value."""
     match code:
         case Literal(value):
@@ -227,9 +227,9 @@ def is_integer(code: Expr, integers: Set[str]) -> bool:
         case Name(text):
             return text in integers
         case Infix("+" | "-" | "*" | "//" | "%", left, right):
-            return is_integer(left, integers) and is_integer(right, integers)
+            return is_integer_code(left, integers) and is_integer_code(right, integers)
         case Prefix("-", operand):
-            return is_integer(operand, integers)
+            return is_integer_code(operand, integers)
     return False
 
 
