@@ -256,9 +256,9 @@ def test_many_names_that_are_left_over(run: Any) -> None:
     """Some dozens are listed, and how many more there are."""
     run("init", "net.yaml", "-o", "a.safetensors")
     values = safetensors_numpy.load_file("a.safetensors")
-    values |= {f"other.{i}": np.zeros(1, "float32") for i in range(100_000)}
+    values |= {f"other.{i}": np.zeros(1, "float32") for i in range(40_000)}
     safetensors_numpy.save_file(values, "b.safetensors")
     lines = run("convert", "net.yaml", "b.safetensors", "-o", "c.safetensors", code=1).splitlines()
-    assert lines[0] == "20 of 20 matched, 0 new, 0 mismatched, 100000 left over"
-    assert len(lines) < 60 and "  left over  ... and 99,960 more" in lines
+    assert lines[0] == "20 of 20 matched, 0 new, 0 mismatched, 40000 left over"
+    assert len(lines) < 60 and "  left over  ... and 39,960 more" in lines
     assert not Path("c.safetensors").exists()

@@ -127,6 +127,54 @@ def quantizes(subject: Subject) -> None:
     assert all(np.isfinite(y).all() for y in arrays(model(x, training=False)) if y.dtype.kind == "f")
 
 
+def adapts_with_lora(subject: Subject) -> None:
+    """Every layer that can gets LoRA weights (arXiv 2106.09685); the model is trained, written and read."""
+    model = made(subject.job)
+    x = inputs(subject.job, 2)
+    model(x, training=False)
+    adapted = [layer for layer in list_layers(model) if hasattr(layer, "enable_lora") and layer.built]
+    for layer in adapted:
+        layer.enable_lora(2)
+    assert all(layer.lora_enabled for layer in adapted)
+    model.compile("sgd", "mse")
+    before = model(x, training=False)
+    targets = keras.tree.map_structure(keras.ops.zeros_like, before)
+    losses = model.train_on_batch(x, targets)
+    assert np.isfinite(np.asarray(losses)).all()
+    assert_same(model(x, training=False), loaded(model)(x, training=False))
+
+
+def list_layers(layer: Any) -> list[Any]:
+    """The layer and all layers inside it, each once."""
+    found: dict[int, Any] = {}
+    waiting = [layer]
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in found:
+            found[id(each)] = each
+            waiting += each._layers
+    return list(found.values())
+
+
+def computes_in_float16(subject: Subject) -> None:
+    """Under `mixed_float16`, every output is a number."""
+    x = inputs(subject.job, 2)
+    try:
+        keras.config.set_dtype_policy("mixed_float16")
+        outputs = arrays(made(subject.job)(x, training=False))
+        assert all(np.isfinite(y).all() for y in outputs if y.dtype.kind == "f")
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def is_drawn(subject: Subject) -> None:
+    """By `plot_model`, which needs pydot and Graphviz."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.png"
+        keras.utils.plot_model(subject.model, path, expand_nested=True, show_shapes=True)
+        assert path.stat().st_size > 1000
+
+
 def takes_any_size(subject: Subject) -> None:
     """Images whose sides are not given: the same numbers, where the network allows it."""
     if not any(len(shape) > 2 for shape, _ in subject.job["keras_inputs"]):
@@ -152,6 +200,9 @@ TOOLS: tuple[Tool, ...] = (
     gives_features,
     takes_any_size,
     quantizes,
+    adapts_with_lora,
+    computes_in_float16,
+    is_drawn,
     exports_to_saved_model,
     exports_to_litert,
     exports_to_onnx,
