@@ -37,7 +37,21 @@ if not os.environ.get("SPECBUILD_SEED"):
 
 
 # Folders and files whose tests take seconds each: not in the quick half, `pytest -m "not slow"`.
-SLOW = ("oracles", "system/test_any_spec.py", "system/test_bounds.py", "transform/test_deploy_command.py")
+SLOW = (
+    "compiler/test_argument_limits.py",
+    "diagram",
+    "diff/test_moved_model.py",
+    "extension",
+    "house/test_docs.py",
+    "importing",
+    "ir/test_flops.py",
+    "oracles",
+    "parity",
+    "summary/test_taps.py",
+    "system",
+    "transform/test_deploy_command.py",
+    "weights/test_weights_command.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
