@@ -37,9 +37,8 @@ from specbuild.codegen.tree import (
 )
 
 LONGEST_FORMULA = 400  # characters
-MAX_WORK = (
-    300_000  # expressions that are compared with formulas, or read again after a change, in one function
-)
+# Expressions that are compared with formulas, or read again after a change, in one function.
+MAX_WORK = 300_000
 SHAPE_FUNCTION = Name("ops.shape")
 DIVISIONS = ("/", "//", "%", "**")
 

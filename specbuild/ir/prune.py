@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from msgspec import Struct, field
@@ -79,7 +79,7 @@ class Pruner:
         return node
 
 
-def find_needed(block: Block, outputs: Iterable[Output], shared: Iterable[str] = ()) -> _NeededNodes:
+def find_needed(block: Block, outputs: Collection[Output], shared: Iterable[str] = ()) -> _NeededNodes:
     """Walk the nodes of a block backwards from its outputs, and from the steps that share their weights."""
     needed = _NeededNodes()
     readers: dict[str, set[Ref]] = {}  # node -> references to its values
@@ -128,7 +128,7 @@ def find_needed(block: Block, outputs: Iterable[Output], shared: Iterable[str] =
     return needed
 
 
-def check_origins(block: Block, outputs: Iterable[Output], needed: _NeededNodes) -> None:
+def check_origins(block: Block, outputs: Collection[Output], needed: _NeededNodes) -> None:
     """Raise SB211 if a step uses the weights of a step inside a block instance that no output needs."""
     reuses = [node for node in needed.nodes if node.reuses and block.find_node(node.reuses) is None]
     if not reuses:
@@ -141,7 +141,7 @@ def check_origins(block: Block, outputs: Iterable[Output], needed: _NeededNodes)
         way, _, origin = find_origin(block, node.reuses or "")
         if node.name in computed and way[0] not in computed:
             message = f"no output needs {way[0]!r}, so {'.'.join((*way, origin.name))!r} inside it is never computed"
-            hint = f"let an output read {way[0]!r}, or write this step instead of {way[0]!r}"
+            hint = f"let an output read {way[0]!r}, or write {origin.name!r} here as a step of its own, without `reuse`"
             raise node.at.error("SB211", message, hint)
 
 

@@ -68,9 +68,8 @@ class BlockRewriter:
         self.weights: dict[str, NewWeights] = {}
         self.changes: list[StepChange] = []
         self.passed: set[str] = set()
-        self.behind_skips: dict[
-            tuple[str, Ref], Ref
-        ] = {}  # a skipped step, and its input -> the value behind
+        # A skipped step, and its input -> the value behind.
+        self.behind_skips: dict[tuple[str, Ref], Ref] = {}
         self.readers: Counter[Ref] = Counter()
         for node in self.nodes.values():
             if not isinstance(node.op, Skip):

@@ -263,29 +263,31 @@ def test_keras_refuses_numbers_that_it_would_have_as_tensors(steps: str, attribu
     assert f"its {attribute} follows a size that can be any" in caught.value.message
 
 
-def test_a_small_size_grows_beyond_a_stride() -> None:
-    """Behind a stride of three, the sizes 1, 2 and 3 are all 1, for which the table has its places."""
+@pytest.mark.parametrize(
+    ("stride", "weight", "join", "message"),
+    [
+        # The sizes 1, 2 and 3 are all 1 behind the stride, for which the table has its places.
+        (
+            3,
+            "{T: pooled.T}",
+            "add: {of: [pooled, table], broadcast: true}",
+            "value of this weight would be {T: 8}",
+        ),
+        # 1 and 2 fit, and 24 does not.
+        (2, "{T: 1, P: 2}", "contract: {of: [pooled, table]}", "contract needs equal sizes"),
+    ],
+)
+def test_a_size_that_can_be_any_grows_beyond_a_stride(
+    stride: int, weight: str, join: str, message: str
+) -> None:
     with pytest.raises(SpecError) as caught:
         load(
             "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4, T: {any: 1}}}\nsteps:\n"
-            "  - avg_pool: {kernel: 1, stride: 3}\n    as: pooled\n"
-            "  - weight: {axes: {T: pooled.T}}\n    as: table\n"
-            "  - add: {of: [pooled, table], broadcast: true}\n"
+            f"  - avg_pool: {{kernel: 1, stride: {stride}}}\n    as: pooled\n"
+            f"  - weight: {{axes: {weight}}}\n    as: table\n  - {join}\n"
         )
     assert caught.value.code == "SB408"
-    assert "at T: 24, value of this weight would be {T: 8}, not {T: 1}" in caught.value.message
-
-
-def test_a_size_that_must_stay_behind_a_stride_is_no_size_that_can_be_any() -> None:
-    """1 and 2 fit, since both are 1 behind the stride; 24 does not."""
-    with pytest.raises(SpecError) as caught:
-        load(
-            "specbuild: 1\nmodel: Net\ninputs: {x: {C: 4, T: {any: 1}}}\nsteps:\n"
-            "  - avg_pool: {kernel: 1, stride: 2}\n  - weight: {axes: {T: 1, P: 2}}\n    as: table\n"
-            "  - contract: {of: [avg_pool, table]}\n"
-        )
-    assert caught.value.code == "SB408"
-    assert "T of x can be any, and at T: 24, contract needs equal sizes" in caught.value.message
+    assert f"T of x can be any, and at T: 24, {message}" in caught.value.message
 
 
 def test_keras_knows_the_free_sizes_of_a_nameless_output_beside_a_named_one() -> None:

@@ -45,9 +45,7 @@ def fix_symbolic_steps(class_spec: ClassSpec) -> ClassSpec:
     folded = {numbers_of[s.key] for s in steps if s.layout.batch_axes and s.key in numbers_of}
 
     def rewrite_step(step: LoweredStep) -> LoweredStep:
-        if REWRITTEN_WORDS.isdisjoint(
-            read_words(step.call)
-        ):  # as in most steps: nothing below finds anything
+        if REWRITTEN_WORDS.isdisjoint(read_words(step.call)):  # as in most steps
             return step
         step = reorder_summands(convert_take_indices(step, numbers), class_spec)
         step = use_reshape_layers(use_resize_layers(step), sizes, folded)
