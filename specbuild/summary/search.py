@@ -37,9 +37,8 @@ class LibraryEntry(Struct, frozen=True):
     doc: str
     about: About = NOTHING
     file: str = ""  # of a block: what an import calls it
-    arguments: tuple[
-        str, ...
-    ] = ()  # the names of its attributes or parameters, and the words that are values of them
+    # The names of its attributes or parameters, and the words that are values of them.
+    arguments: tuple[str, ...] = ()
 
 
 @cache
