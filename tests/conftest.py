@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,18 @@ def pytest_collection_finish() -> None:
     """Keep what the imports of the tests have made out of every later search for garbage, which takes seconds with it."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """Every test draws the same random numbers, whichever tests ran before it in the process."""
+    random.seed(0)  # Keras draws its seeds from here
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+    if tensorflow := sys.modules.get("tensorflow"):
+        tensorflow.random.set_seed(0)
 
 
 @pytest.fixture(params=["libyaml", "python"])

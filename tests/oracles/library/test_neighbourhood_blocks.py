@@ -176,11 +176,15 @@ def test_pooling_attention_is_timms(query: int, key: int) -> None:
 
 def test_random_features_estimate_attention() -> None:
     """With many features, the result is close to that of softmax attention."""
-    text = block_text("FavorAttention: {heads: 1, features: 4096, epsilon: 0.0}", "{x: {T: 7, C: 4}}")
+    text = block_text("FavorAttention: {heads: 1, features: 16384, epsilon: 0.0}", "{x: {T: 7, C: 4}}")
     block: Any = load(text).build("torch").block
+    numbers = torch.Generator().manual_seed(2)
     with torch.no_grad():
-        block.projection.copy_(torch.randn(4096, 4, generator=torch.Generator().manual_seed(0)) / 2)
+        for weight in block.parameters():
+            weight.normal_(std=0.2, generator=numbers)
+        block.projection.normal_(std=0.5, generator=numbers)
         x = random_tensor(2, 7, 4)
         q, k, v = block.query(x), block.key(x), block.value(x)
         exact = block.project(F.scaled_dot_product_attention(q, k, v))
-        assert (block(x) - exact).abs().max() < 0.03
+        mean_of_values = block.project(v.mean(1, keepdim=True))
+        assert (block(x) - exact).abs().max() < (mean_of_values - exact).abs().max() / 10
