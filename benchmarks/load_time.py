@@ -2,7 +2,8 @@
 
 Both checkouts are measured in turn within one run, each with its own files of the same specs, since the language
 grows. Figures are medians of CPU time, which other work on the machine changes least; `ours / it` is this checkout
-over the other.
+over the other. A conversion is also measured with the libraries alone, which read the same tensors and write them;
+what both checkouts take beyond that is their own work.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 ROUNDS = 5
@@ -27,6 +29,14 @@ begin = time.process_time()
 for path in sys.argv[1:]:
     specbuild.load(path)
 print(time.process_time() - begin)
+"""
+LIBRARIES = """
+import sys
+import jsonschema_rs, numpy, typer, yaml
+from safetensors.numpy import load_file, save_file
+tensors = load_file(sys.argv[1])
+assert all(numpy.isfinite(tensor.sum()) for tensor in tensors.values())
+save_file(tensors, sys.argv[2])
 """
 CONVERTED = ("cbam_resnet50", "swin_feature_pyramid", "gated_classifier")
 
@@ -57,24 +67,39 @@ def convert_weights(checkout: Path, spec: str, folder: Path) -> float:
     return run(checkout, *command)[0]
 
 
+def copy_weights(spec: str, folder: Path) -> float:
+    """Seconds of a Python process that copies the same tensors with the same libraries, without specbuild."""
+    target = folder / "target.safetensors"
+    target.unlink(missing_ok=True)
+    return run(HERE, "-c", LIBRARIES, str(folder / f"{spec}.safetensors"), str(target))[0]
+
+
 def main() -> None:
     other = Path(sys.argv[1]).resolve()
-    checkouts = {"ours": HERE, "other": other}
+    loading, converting = "load all specs, in one process", "weights convert {}, whole command"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tasks = {"load all specs, in one process": load_all}
+        measures = {loading: {"ours": lambda: load_all(HERE), "other": lambda: load_all(other)}}
         for spec in CONVERTED:
             path = str(HERE / "specs" / f"{spec}.yaml")
             run(HERE, "-m", "specbuild", "weights", "init", path, "-o", str(folder / f"{spec}.safetensors"))
-            tasks[f"weights convert {spec}, whole command"] = lambda c, s=spec: convert_weights(c, s, folder)  # type: ignore[misc]
-        print("| what | ours | other | ours / it |\n|---|---|---|---|")
-        for what, measure in tasks.items():
-            times: dict[str, list[float]] = {name: [] for name in checkouts}
+            measures[converting.format(spec)] = {
+                "ours": partial(convert_weights, HERE, spec, folder),
+                "other": partial(convert_weights, other, spec, folder),
+                "libraries": partial(copy_weights, spec, folder),
+            }
+        print(
+            "| what | ours | other | ours / it | libraries alone | ours / it beyond them |\n|---|---|---|---|---|---|"
+        )
+        for what, measure in measures.items():
+            times: dict[str, list[float]] = {name: [] for name in measure}
             for _ in range(ROUNDS):
-                for name, checkout in checkouts.items():
-                    times[name].append(measure(checkout))
-            ours, theirs = (statistics.median(found) for found in times.values())
-            print(f"| {what} | {ours:.2f} s | {theirs:.2f} s | {ours / theirs:.2f} |")
+                for name, run_once in measure.items():
+                    times[name].append(run_once())
+            seconds = {name: statistics.median(found) for name, found in times.items()}
+            ours, theirs, floor = seconds["ours"], seconds["other"], seconds.get("libraries")
+            row = f"| {what} | {ours:.2f} s | {theirs:.2f} s | {ours / theirs:.2f} |"
+            print(row, f"{floor:.2f} s | {(ours - floor) / (theirs - floor):.2f} |" if floor else "| |")
 
 
 if __name__ == "__main__":

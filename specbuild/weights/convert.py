@@ -202,9 +202,7 @@ def read_weight_file(path: Path, kind: FileKind | None, program: EmittedProgram 
 
 def require_finite(values: Mapping[str, Array], source: Path) -> None:
     """Raise SpecError SB805 if a weight has NaN or infinity."""
-    import numpy as np  # imported late: other commands do not need it
-
-    bad = [f"{path} ({n:,})" for path, v in values.items() if (n := int(v.size - np.isfinite(v).sum()))]
+    bad = [f"{path} ({n:,})" for path, v in values.items() if (n := count_nonfinite(v))]
     if bad:
         shown = ", ".join(bad[:MAX_NAMES]) + (f" and {len(bad) - MAX_NAMES} more" if bad[MAX_NAMES:] else "")
         raise SpecError(
@@ -212,6 +210,16 @@ def require_finite(values: Mapping[str, Array], source: Path) -> None:
             f"`{make_printable(str(source))}` has NaN or infinity in {shown}; nothing was written",
             hint="--allow-nonfinite accepts them",
         )
+
+
+def count_nonfinite(array: Array) -> int:
+    """Return how many elements are NaN or infinity. The sum, which takes half the time, tells nearly always that none is."""
+    import numpy as np  # imported late: other commands do not need it
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(array.sum()):
+            return 0
+    return int(array.size - np.isfinite(array).sum())
 
 
 def summed_tensors(model: Model, backend: str) -> str:

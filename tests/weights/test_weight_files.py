@@ -25,6 +25,7 @@ from specbuild.runtimes.archive_limits import SIZE_LIMIT
 from specbuild.runtimes.hdf5_files import iterate_datasets
 from specbuild.runtimes.worker_jobs import RefusedJob
 from specbuild.weights import framework_files
+from specbuild.weights.convert import count_nonfinite
 from specbuild.weights.initial import initialize_weights
 from specbuild.weights.safetensors_files import corrupt_error, detect_file_kind, read_safetensors
 
@@ -361,6 +362,22 @@ def test_commands_refuse_and_leave_nothing(folder: Path, capsys: pytest.CaptureF
     code, said = run(capsys, "weights", "inspect", "nan2.safetensors")
     assert code == 1 and "2 not finite" in said
     assert run(capsys, "weights", "compare", "nan.safetensors", "nan2.safetensors")[0] == 0
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_elements_that_are_not_finite_are_counted(kind: str) -> None:
+    """Also where infinities cancel, or the sum of finite numbers overflows."""
+    largest = np.finfo(kind).max
+    for numbers, count in (
+        ([1, 2, 3], 0),
+        ([largest, largest, largest], 0),
+        ([np.inf, -np.inf, 1], 2),
+        ([np.nan, 1, np.nan], 2),
+        ([largest, largest, np.inf], 1),
+        ([], 0),
+    ):
+        assert count_nonfinite(np.array(numbers, kind)) == count
+    assert count_nonfinite(np.array([1, 2**62, 2**62])) == 0
 
 
 def test_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
