@@ -1,7 +1,8 @@
-"""Every model of the library with all its variants: parameters, multiply-adds, and equality with torchvision and timm.
+"""Every model of the library with all its variants: parameters, multiply-adds, and equality with torchvision, timm and Keras.
 
     python benchmarks/library.py                                 # the table of counts, without a framework
     python benchmarks/library.py --prove efficientnet:efficientnet_b5 regnet:regnet_y_8gf --size 64 96
+    python benchmarks/library.py --prove keras_vgg:VGG16 --naming keras_applications --size 224 224
 
 A proof makes the reference with random weights and randomised statistics (`tests/oracles/randomised.py`), carries them by the names or
 rules of the spec, each used and each given, and compares the outputs in float64.
@@ -85,15 +86,53 @@ def print_proof(file: str, variant: str, naming: str, height: int, width: int) -
     del kept
 
 
+def print_keras_proof(file: str, variant: str, height: int, width: int) -> None:
+    """The same with keras.applications' model of this name, on TensorFlow."""
+    import keras
+    import numpy as np
+
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    keras.backend.clear_session()  # layers without a name are numbered from the start
+    from specbuild.runtimes.live_model import import_source
+    from specbuild.weights.published_names import convert_published_weights
+    from tests.oracles.randomised import difference, give_exact_inputs, randomise_keras
+
+    started = time.perf_counter()
+    shape = (height, width, 3)
+    theirs = getattr(keras.applications, variant)(weights=None, classifier_activation=None, input_shape=shape)
+    image = np.random.default_rng(height).normal(120, 60, (1, *shape))
+    give_exact_inputs(theirs)
+    randomise_keras(theirs, image)
+    spec = load(BACKBONES / f"{file}.yaml", variant)
+    entries = {variable.path: np.asarray(variable) for variable in theirs.weights}
+    state = convert_published_weights(spec.graph, "keras_applications", entries)
+    ours = getattr(import_source(spec.source("keras"), file), spec.graph.name)(image_shape=shape)
+    assert {variable.path for variable in ours.weights} == set(state)
+    for variable in ours.weights:
+        variable.assign(state[variable.path])
+    apart = difference(theirs(image, training=False), ours(image, training=False))
+    seconds = time.perf_counter() - started
+    print(
+        f"| `{file}` | `{variant}` | Keras | {spec.parameters:,} | {height}x{width} | {apart:.1e} | rules | {seconds:.0f} |",
+        flush=True,
+    )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--prove", nargs="+", metavar="FILE:VARIANT", default=[])
-    parser.add_argument("--naming", choices=["torchvision", "timm"], default="torchvision")
+    parser.add_argument(
+        "--naming", choices=["torchvision", "timm", "keras_applications"], default="torchvision"
+    )
     parser.add_argument("--size", nargs=2, type=int, default=[97, 131])
     options = parser.parse_args()
     for name in options.prove:
-        print_proof(*name.split(":"), options.naming, *options.size)
+        if options.naming == "keras_applications":
+            print_keras_proof(*name.split(":"), *options.size)
+        else:
+            print_proof(*name.split(":"), options.naming, *options.size)
     if not options.prove:
         print_counts()

@@ -17,7 +17,8 @@ It may also be the path that specbuild prints, such as `classifier.kernel`.
 A part of a `split` with the name "" is left out.
 
 On the left, the field `{rest}` matches any text, `{word}` a part of a name without dots and slashes, `{i}` a
-number, and `{i < 5}` a number for which this is true; `*` matches any text or none. Further fields are called
+number, `{letter}` a small letter, whose value is its number (0 for a), and `{i < 5}` a number for which this is true;
+`*` matches any text or none. Further fields are called
 `{rest2}` and `{word2}`. On the right, braces contain expressions of these fields. Conditions and expressions can also
 read the parameters of the model and what its `let` names: `{i < 2 * depths[0]}`. The first matching rule applies. A name
 without a matching rule is not changed.
@@ -56,11 +57,11 @@ Fields: TypeAlias = Mapping[str, int | str]
 
 FIELD_PATTERN = re.compile(r"\{([^{}]*)\}")
 TARGET_TEXT = re.compile(r"[\w./-]*")
-NAME_FIELD = re.compile(r"(rest|word)[0-9]*")  # fields that are text, not numbers
+NAME_FIELD = re.compile(r"(rest|word|letter)[0-9]*")  # all other fields are numbers
 # What a match may try grows with the length of a name to the power of these.
 MAX_OPEN_PARTS, MAX_WORDS = 3, 8
 MAX_NAME = 512  # characters; a longer name matches no rule
-FIELD_VALUES = {"rest": ".+", "word": "[^./]+"}
+FIELD_VALUES = {"rest": ".+", "word": "[^./]+", "letter": "[a-z]"}
 
 
 def convert_published_weights(model: Block, naming: str, entries: Mapping[str, Array]) -> dict[str, Array]:
@@ -192,9 +193,7 @@ class RenameRule(Struct, frozen=True):
         match = self.pattern.fullmatch(name) if len(name) <= MAX_NAME else None
         if match is None:
             return None
-        fields = {
-            key: text if NAME_FIELD.fullmatch(key) else int(text) for key, text in match.groupdict().items()
-        }
+        fields = {key: field_value(key, text) for key, text in match.groupdict().items()}
         env = {**self.params, **fields}
         return fields if all(evaluate_field(c, env, self.at) for c in self.conditions) else None
 
@@ -321,6 +320,14 @@ def parse_template(
         hint = f"a rule has at most {MAX_OPEN_PARTS} of `*` and {{rest}}, and {MAX_WORDS} of {{word}}"
         raise at.error("SB802", message, hint, key=True)
     return re.compile("".join(pieces)), tuple(conditions)
+
+
+def field_value(name: str, text: str) -> int | str:
+    """Return what expressions read of a field: a letter is its number, from 0 for a."""
+    kind = NAME_FIELD.fullmatch(name)
+    if kind is None:
+        return int(text)
+    return ord(text) - ord("a") if kind[1] == "letter" else text
 
 
 def fill_template(template: str, fields: Fields, at: SourceAddress) -> str:

@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "DualPath": {"added": 32, "growth": 16},
     "EdgeStage": {"kernel": 3, "scales": 2, "heads": 4},
     "MapDistanceLayer": {"stride": 2, "channels": 32, "features": 64},
+    "MultiscaleLayer": {"channels": 32, "rows": 3, "columns": 5, "table": 5},
     "PartitionAttention": {"window": 8},
     "PartitionLayer": {"window": 8},
     "PlainConv": {"rows": 3},
@@ -48,11 +49,17 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "RotaryGridLayer": {"heads": 4, "rows": 3, "columns": 5},
     "SelectiveBasic": {"stride": 2},
     "SqueezedBottleneck": {"stride": 2},
+    "VideoPoolingAttention": {"channels": 32, "rows": 3, "columns": 5, "table": 5},
     **{f"TreeOf{levels}": {"block": "TreeBasic"} for levels in range(1, 6)},
 }
 
 # A flag that another file gives, where the block has one meaning for it; one that goes with other sizes of the inputs.
-REFUSED = {("WeightStandardizedConv", "bias"), ("NormalCell", "reduces"), ("ReductionCell", "reduces")}
+REFUSED = {
+    ("WeightStandardizedConv", "bias"),
+    ("NormalCell", "reduces"),
+    ("ReductionCell", "reduces"),
+    ("KerasScaling", "colours"),
+}
 
 Build = Callable[[dict[str, Any]], Compilation]  # of a block with these arguments
 

@@ -67,11 +67,13 @@ def randomise_keras(model: Any, images: Array, seed: int = 0) -> None:
 
         def measure(x: Any, *args: Any, **kwargs: Any) -> Any:
             moments = np.mean(x, axis=(0, 1, 2)), np.var(x, axis=(0, 1, 2))
-            new = statistics(*moments, np.asarray(layer.gamma), layer.epsilon, random)
+            factors = np.ones_like(moments[0]) if layer.gamma is None else np.asarray(layer.gamma)
+            new = statistics(*moments, factors, layer.epsilon, random)
             for variable, value in zip(
                 (layer.moving_mean, layer.moving_variance, layer.gamma), new, strict=True
             ):
-                variable.assign(value)
+                if variable is not None:  # a norm may have no factors
+                    variable.assign(value)
             return call(layer, x, *args, **kwargs)
 
         return measure
@@ -82,6 +84,24 @@ def randomise_keras(model: Any, images: Array, seed: int = 0) -> None:
     model(images, training=False)
     for layer in norms:
         del layer.call
+
+
+def give_exact_inputs(model: Any) -> None:
+    """Give the layers that scale images numbers in float64, which Keras rounds to float32; learned moments become others."""
+    for layer in model.layers:
+        match type(layer).__name__:
+            case "Rescaling":
+                layer.scale, layer.offset = np.float64(layer.scale), np.float64(layer.offset)
+            case "Normalization" if layer.weights:
+                for variable, value in zip(
+                    layer.weights, ([0.4, 0.5, 0.6], [0.05, 0.06, 0.07]), strict=False
+                ):
+                    variable.assign(np.reshape(value, variable.shape))
+                layer.finalize_state()
+            case "Normalization":
+                shape = layer.mean.shape
+                layer.mean = np.reshape(np.float64(layer.input_mean), shape)
+                layer.variance = np.reshape(np.float64(layer.input_variance), shape)
 
 
 def drawn(shape: tuple[int, ...], fan_in: int, scale: bool, random: np.random.Generator) -> Array:

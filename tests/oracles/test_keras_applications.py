@@ -12,7 +12,7 @@ from specbuild import load
 from specbuild.runtimes.live_model import import_source
 from specbuild.weights.published_names import convert_published_weights
 from tests.lazy_modules import lazy_module
-from tests.oracles.randomised import Array, difference, randomise_keras
+from tests.oracles.randomised import Array, difference, give_exact_inputs, randomise_keras
 
 keras = lazy_module("keras")
 
@@ -44,6 +44,11 @@ def make_oracle(name: str, height: int, width: int) -> keras.Model:
 
 # Keras' name -> file and variant
 CASES = {"Xception": ("xception", None), "MobileNet": ("mobilenet", "mobilenet_1_0")}
+OTHERS = {  # others are in benchmarks/library.md
+    "EfficientNetB0": "keras_efficientnet",
+    "MobileNetV3Small": "keras_mobilenet_v3",
+    "ResNet50V2": "keras_resnetv2",
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -66,3 +71,21 @@ def test_same_outputs(name: str) -> None:
         theirs, x = make_oracle(name, height, width), images(height, width)
         theirs.set_weights(oracle.get_weights())
         assert difference(theirs(x, training=False), ours(x, training=False)) < TOLERANCE, (height, width)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_same_outputs_of_variants(name: str) -> None:
+    """At an odd size, every weight of Keras' own used or ignored by a rule, every own one given."""
+    oracle, x = make_oracle(name, 65, 99), 60 * images(65, 99) + 120
+    give_exact_inputs(oracle)
+    randomise_keras(oracle, x)
+    spec = load(BACKBONES / f"{OTHERS[name]}.yaml", variant=name)
+    carried = convert_published_weights(
+        spec.graph, "keras_applications", {v.path: np.asarray(v) for v in oracle.weights}
+    )
+    module = import_source(spec.source("keras"), name)
+    ours = getattr(module, spec.graph.name)(image_shape=(None, None, 3))
+    assert {v.path for v in ours.weights} == set(carried)
+    for variable in ours.weights:
+        variable.assign(carried[variable.path])
+    assert difference(oracle(x, training=False), ours(x, training=False)) < TOLERANCE

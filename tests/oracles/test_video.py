@@ -73,3 +73,44 @@ def parity_case(text: str) -> ParityCase:
 @pytest.mark.parametrize("text", [INCEPTION], ids=["inception"])
 def test_parity(text: str, parity_of: ParityOf) -> None:
     check_parity(parity_of(parity_case))
+
+
+MVIT = {"depths": [1, 2, 1, 1], "features": 8, "heads": 1, "classes": 5, "drop_path": 0}
+LAYERS = [[1, 1, 8], [2, 2, 4], [2, 1, 4], [4, 2, 2], [8, 2, 1]]  # heads, and strides of queries and of keys
+WIDTHS = {False: ([8, 16, 16, 32, 64], [16, 16, 32, 64, 64]), True: ([8, 8, 16, 16, 32], [8, 16, 16, 32, 64])}
+
+
+def make_mvit(second: bool, frames: int, height: int, width: int) -> nn.Module:
+    """torchvision's MViT with five narrow layers."""
+    from torchvision.models.video.mvit import MSBlockConfig, MViT
+
+    layers = [
+        MSBlockConfig(
+            heads,
+            before,
+            after,
+            [3, 3, 3] if second or stride > 1 else [],
+            [3, 3, 3],
+            [1, stride, stride] if second or stride > 1 else [],
+            [1, key_stride, key_stride],
+        )
+        for (heads, stride, key_stride), before, after in zip(LAYERS, *WIDTHS[second], strict=True)
+    ]
+    return MViT((height, width), frames, layers, second, False, second, second, num_classes=5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("second", "frames", "height", "width"), [(False, 6, 64, 96), (True, 4, 100, 68)])
+def test_mvit(second: bool, frames: int, height: int, width: int) -> None:
+    """Sides that strides do not divide, in MViTv2; their distances are interpolated."""
+    sizes = {"frames": frames, "height": height, "width": width}
+    spec = load(BACKBONES / "mvit.yaml", second=second, **sizes, **MVIT)
+    video = torch.randn(1, 3, frames, height, width, generator=torch.Generator().manual_seed(0))
+    theirs = make_mvit(second, frames, height, width)
+    assert carry_and_compare(spec, theirs, "torchvision", video) < TOLERANCE
+
+
+@pytest.mark.parametrize("variant", ["mvit_v1_b", "mvit_v2_s"])
+def test_parameters_of_mvit(variant: str) -> None:
+    published, *_ = models.get_model_weights(variant)
+    assert load(BACKBONES / "mvit.yaml", variant).parameters == published.meta["num_params"]

@@ -194,6 +194,26 @@ def test_a_word_is_one_part_of_a_name() -> None:
     assert "left over: stack.0.inner.scale" in error.trail
 
 
+def test_a_letter_is_its_number() -> None:
+    """As in keras.applications, whose blocks are `block2a_bn`, `block2b_bn` and so on; no other character matches."""
+    rules = """
+  published:
+    block{letter}_{word}.{rest}: "stack.{letter}.{word}.{rest}"
+    block{letter}.gamma: "stack.{letter}.scale"
+"""
+    given = {"head.weight": np.zeros((3, 6)), "blocka.gamma": np.zeros(6), "blockb.gamma": np.ones(6)}
+    for letter in "ab":
+        for part in ("query", "key"):
+            given |= {
+                f"block{letter}_{part}.weight": np.zeros((6, 6)),
+                f"block{letter}_{part}.bias": np.zeros(6),
+            }
+    found = convert_published_weights(build_graph(NET + rules), "published", given)
+    assert found["stack.0.scale"].sum() == 0 and found["stack.1.scale"].sum() == 6
+    given["blockB.gamma"] = given.pop("blockb.gamma")
+    assert "left over: blockB.gamma" in fault(rules, given).trail
+
+
 @pytest.mark.parametrize("layout", ["published", "keras"])
 def test_targets_can_be_paths_that_specbuild_prints(layout: str) -> None:
     """The values are still in the order of the framework."""
