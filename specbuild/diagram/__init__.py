@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError, make_printable
+from specbuild.diagram.card_rows import FULL_FORMAT
 from specbuild.diagram.diff_marks import DiffMarks
 from specbuild.diagram.dot_format import render_dot
 from specbuild.diagram.graphviz_process import LayoutTimeout
@@ -19,7 +20,7 @@ from specbuild.diagram.mermaid_format import render_mermaid
 from specbuild.diagram.page import compose_scene
 from specbuild.diagram.panel_placement import PageFormat, place_panels
 from specbuild.diagram.panel_selection import DetailLevel, plan_view
-from specbuild.diagram.print_size import MAX_HEIGHT, MIN_TEXT, SMALLEST_TEXT, fit_width
+from specbuild.diagram.print_size import fit_width
 from specbuild.diagram.raster_format import render_image
 from specbuild.diagram.scene import Scene
 from specbuild.diagram.svg_format import render_svg
@@ -181,25 +182,17 @@ def layout_timeout() -> SpecError:
 def compose_in_style(view: View, style: DrawingStyle, log: LogFunction) -> Scene:
     """Lay out a view, with the width that the style asks for."""
     link_for = source_linker(style.link_base)
-    if style.width is None:
-        return compose_scene(
-            view,
-            style.direction,
-            link_for,
-            PageFormat(has_legend=style.has_legend, is_nested=style.is_nested),
-        )
-    return fit_width(
-        lambda direction, width: compose_scene(view, direction, link_for, print_format(width, style)),
-        style.width,
-        style.direction,
-        log,
+    page_format = PageFormat(
+        has_legend=style.has_legend, is_nested=style.is_nested, has_counts=style.shows_counts
     )
+    if style.width is None:
+        return compose_scene(view, style.direction, link_for, page_format)
+    shorter_view = view.without_counts()
 
+    def compose(direction: str, page: PageFormat) -> Scene:
+        return compose_scene(view if page.cards is FULL_FORMAT else shorter_view, direction, link_for, page)
 
-def print_format(width: float, style: DrawingStyle) -> PageFormat:
-    """Return the format of a picture on paper; `width` is in the units of a picture that is not scaled."""
-    height = MAX_HEIGHT * SMALLEST_TEXT / MIN_TEXT
-    return PageFormat(width, True, style.has_legend, style.is_nested, height)
+    return fit_width(compose, page_format, style.width, style.direction, log)
 
 
 def source_linker(base: str) -> Callable[[Box], str]:

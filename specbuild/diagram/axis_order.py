@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -14,23 +14,32 @@ INPUT_WEIGHT = 1_000  # the inputs of the model decide, if they have the axes
 
 
 def unify_axis_order(view: View) -> View:
-    """Return a view in which boxes with the same axes list them in the same order: that of an input, or of most boxes."""
-    votes: dict[frozenset[str], Counter[tuple[str, ...]]] = {}
+    """Return a view in which all boxes list their axes in one order, which the inputs and most boxes have."""
+    votes: Counter[tuple[str, ...]] = Counter()
     for box in view.all_boxes():
         if box.sizes:
-            axes = tuple(axis for axis, _ in box.sizes)
-            weight = INPUT_WEIGHT if box.form == "input" else 1
-            votes.setdefault(frozenset(axes), Counter())[axes] += weight
-    orders = {axes: count.most_common(1)[0][0] for axes, count in votes.items()}
-    return replace(view, panels=tuple(reorder_panel(panel, orders) for panel in view.panels))
+            votes[tuple(axis for axis, _ in box.sizes)] += INPUT_WEIGHT if box.form == "input" else 1
+    by_votes = [axes for axes, _ in votes.most_common()]
+    order = merge_orders(sorted(by_votes, key=lambda axes: len(axes) == 1))  # a single axis says nothing
+    return replace(view, panels=tuple(reorder_panel(panel, order) for panel in view.panels))
 
 
-def reorder_panel(panel: Panel, orders: Mapping[frozenset[str], tuple[str, ...]]) -> Panel:
-    """Return a panel with the axes of its boxes and labels in the given orders."""
+def merge_orders(orders: Iterable[Sequence[str]]) -> list[str]:
+    """Return one order of all axes: that of the first, into which the others insert what it does not have."""
+    merged: list[str] = []
+    for axes in orders:
+        for i, axis in enumerate(axes):
+            if axis not in merged:
+                later = [merged.index(other) for other in axes[i + 1 :] if other in merged]
+                merged.insert(min(later, default=len(merged)), axis)
+    return merged
+
+
+def reorder_panel(panel: Panel, order: Sequence[str]) -> Panel:
+    """Return a panel with the axes of its boxes and labels in the given order."""
 
     def reorder(sizes: AxisSizes) -> AxisSizes:
-        order = orders.get(frozenset(axis for axis, _ in sizes), ())
-        return tuple(sorted(sizes, key=lambda size: order.index(size[0]))) if order else sizes
+        return tuple(sorted(sizes, key=lambda size: order.index(size[0])))
 
     labels = {(box.key, format_axes(box.sizes)): format_axes(reorder(box.sizes)) for box in panel.boxes}
     return replace(

@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from collections.abc import Iterable
 
-from specbuild.diagram.captions import AxisSizes, short_number
+from specbuild.diagram.captions import AxisSizes
+from specbuild.diagram.card_rows import (
+    AXIS_GAP,
+    CHIP_GAP,
+    FULL_FORMAT,
+    MAX_CHIP,
+    MAX_TITLE,
+    SIGN_WIDTH,
+    CardFormat,
+    CardRow,
+    CardRows,
+)
 from specbuild.diagram.diff_marks import CHANGE_LINES, CHANGE_SIGNS
-from specbuild.diagram.instance_differences import SOME_INSTANCES
 from specbuild.diagram.scene import Curve, Rect, Shape, TextLine, rounded_path, straight_path
 from specbuild.diagram.text_metrics import display_text, measure_text
-from specbuild.diagram.view_model import Box
+from specbuild.diagram.view_model import Box, Chip
 
-PAD_X, PAD_Y = 9.0, 6.0
+PAD_Y = 6.0
 STACK_OFFSET = 4.0  # from one card to the next, in the stack of a repeat
 SYMBOL_SIZE = 21.0
 SYMBOL_LABEL = 11.0  # the height of the name under a symbol
-AXIS_GAP = 7.0  # between two axes
-SIGN_WIDTH = 21.0  # the sign of a change, with a gap
-MAX_TITLE, MAX_DETAIL, MAX_NOTE, MAX_CHIP = 34, 72, 90, 24  # characters
-MAX_LINE_WIDTH = 132.0  # of a line that can be broken
-
-
-class CardRow(Struct, frozen=True):
-    """One row of a card. `role` is title, detail, chips, detail+chips, note, sizes, small or bar."""
-
-    height: float
-    width: float
-    role: str
-    text: str = ""
 
 
 class Card:
     """A box with its size and its shapes."""
 
-    def __init__(self, box: Box, mac_share: float, is_horizontal: bool = True, is_diff: bool = False) -> None:
-        self.box = box
+    def __init__(
+        self,
+        box: Box,
+        mac_share: float,
+        is_horizontal: bool = True,
+        is_diff: bool = False,
+        card_format: CardFormat = FULL_FORMAT,
+    ) -> None:
+        self.box, self.format = box, card_format
         self.is_diff = is_diff  # in a diagram of two models, only changes have colours
         self.is_horizontal = is_horizontal  # whether the diagram runs to the right
         self.mac_share = mac_share  # the share of the panel's multiply-adds; 0: no bar
-        self.detail = display_text(box.detail, MAX_DETAIL)
         self.title = display_text(box.title, MAX_TITLE)
-        self.rows = self.build_rows()
+        self.layout = CardRows(box, card_format)
+        self.rows = self.layout.build_rows(has_bar=bool(mac_share))
         self.inner_width = max((row.width for row in self.rows), default=0)
         self.w, self.h = self.card_size()
         self.name_offset: tuple[float, float] | None = None  # of the name of a symbol, from its centre
@@ -65,92 +69,12 @@ class Card:
         """The room at both sides of a symbol for its name, in a diagram that runs down."""
         if not self.has_label or self.is_horizontal:
             return 0.0
-        return measure_text(display_text(self.box.name, 16), 8) + 4
+        return measure_text(display_text(self.box.name, 16), self.format.small_size) + 4
 
     def card_size(self) -> tuple[float, float]:
         if self.box.form == "symbol":
             return SYMBOL_SIZE, SYMBOL_SIZE
-        return self.inner_width + 2 * PAD_X, sum(row.height for row in self.rows) + 2 * PAD_Y
-
-    def build_rows(self) -> list[CardRow]:
-        """Return all rows of the card, from top to bottom; none for a symbol."""
-        box = self.box
-        if box.form == "symbol":
-            return []
-        title_size = 12 if box.form in ("card", "input", "output") and not self.is_plain else 10
-        title_width = measure_text(self.title, title_size, True) + sum(6 + w for w in self.tag_widths())
-        rows = [CardRow(title_size + 3, title_width, "title")]
-        rows += self.detail_rows(title_width)
-        for note in box.notes:
-            for line in wrap_text(display_text(note, MAX_NOTE), break_before=()):
-                rows.append(CardRow(14, measure_text(line, 10, True), "note", line))
-        if box.sizes:
-            rows.append(CardRow(14, axes_width(box.sizes), "sizes"))
-        rows += self.small_rows()
-        if self.mac_share:
-            rows.append(CardRow(9, 80, "bar"))
-        return rows
-
-    def detail_rows(self, title_width: float) -> list[CardRow]:
-        """Return the rows of the details, with the chips after the last line if there is room, else below it."""
-        *lines, last = wrap_text(self.detail) or [""]
-        rows = [CardRow(13, measure_text(line, 10), "detail", line) for line in lines]
-        chips_width, last_width = self.chips_width(), measure_text(last, 10)
-        if last and chips_width:
-            limit = max(MAX_LINE_WIDTH, title_width, *(row.width for row in rows))
-            if last_width + 6 + chips_width > limit:
-                return [*rows, CardRow(14, last_width, "detail", last), CardRow(17, chips_width, "chips")]
-        if chips_width:
-            gap = 6 if last else 0
-            rows.append(CardRow(17, last_width + gap + chips_width, "detail+chips", last))
-        elif last:
-            rows.append(CardRow(14, last_width, "detail", last))
-        return rows
-
-    def small_rows(self) -> list[CardRow]:
-        """Return rows in small letters: the condition, shared weights, and the cost."""
-        box = self.box
-        rows = []
-        if box.condition is not None:
-            condition = display_text(box.condition, 90)
-            text = condition if condition == SOME_INSTANCES else f"if {condition}"
-            for i, line in enumerate(wrap_text(text, (" or ", " and "), 8)):
-                rows.append(CardRow(11 if i else 12, measure_text(line, 8), "small", line))
-        if box.weights_of:
-            rows.append(small_row(f"weights of {display_text(box.weights_of, 30)}"))
-        costs = cost_labels(box)
-        if box.old_cost:
-            rows += map(small_row, costs)
-        elif costs:
-            rows.append(small_row(" · ".join(costs)))
-        return rows
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the box shows only its title, which is then smaller."""
-        return self.box.form == "port" or not (
-            self.box.detail
-            or self.box.chips
-            or self.box.sizes
-            or self.box.parameters
-            or self.box.notes
-            or self.box.form != "card"
-        )
-
-    def tag_widths(self) -> list[float]:
-        """Return the widths of the tags at the right of the title."""
-        widths = []
-        if self.box.change:
-            widths.append(SIGN_WIDTH)
-        if self.box.repeat_count:
-            widths.append(measure_text("×" + self.box.repeat_count, 10, True) + 10)
-        if self.box.weights_of or self.box.has_shared_weights:
-            widths.append(measure_text("shared", 8, True) + 8)
-        return widths
-
-    def chips_width(self) -> float:
-        widths = [measure_text(display_text(chip.text, MAX_CHIP), 8, True) + 8 for chip in self.box.chips]
-        return sum(widths) + 3 * max(0, len(widths) - 1)
+        return self.inner_width + 2 * self.format.pad_x, sum(row.height for row in self.rows) + 2 * PAD_Y
 
     # -- shapes, with the top left corner of the frame at x, y
 
@@ -167,7 +91,7 @@ class Card:
         shapes.append(Rect(x, y, self.w, self.h, fill, line, radius, stroke_width, is_dashed))
         top = y + PAD_Y
         for row in self.rows:
-            shapes += self.row_shapes(row, x + PAD_X, top)
+            shapes += self.row_shapes(row, x + self.format.pad_x, top)
             top += row.height
         return shapes
 
@@ -216,7 +140,7 @@ class Card:
         if self.box.name:
             name = display_text(self.box.name, 16)
             dx, dy = self.name_offset or (0.0, r + 9)
-            shapes.append(TextLine(cx + dx, cy + dy, name, 8, False, "mute", True))
+            shapes.append(TextLine(cx + dx, cy + dy, name, self.format.small_size, False, "mute", True))
         return shapes
 
     def row_shapes(self, row: CardRow, x: float, y: float) -> list[Shape]:
@@ -224,9 +148,9 @@ class Card:
         if row.role == "title":
             return self.title_shapes(row, x, y)
         if row.role == "sizes":
-            return axes_shapes(box.sizes, x, y + 10.5, self.is_pill)
+            return self.axes_shapes(row.sizes, x, y + 10.5)
         if row.role == "small":
-            return [TextLine(x, y + 9, row.text, 8, False, "mute")]
+            return [TextLine(x, y + 9, row.text, self.format.small_size, False, "mute")]
         if row.role == "note":
             return [TextLine(x, y + 10.5, row.text, 10, True, f"mark:{box.change}" if box.change else "ink")]
         if row.role == "bar":
@@ -236,19 +160,33 @@ class Card:
             baseline = y + (12 if row.role == "detail+chips" else 10.5)
             shapes.append(TextLine(x, baseline, row.text, 10, False, "soft"))
             x += measure_text(row.text, 10) + 6
-        return shapes if row.role == "detail" else [*shapes, *self.chip_shapes(x, y)]
+        return shapes if row.role == "detail" else [*shapes, *self.chip_shapes(row.chips, x, y)]
 
-    def chip_shapes(self, x: float, y: float) -> list[Shape]:
+    def axes_shapes(self, sizes: AxisSizes, x: float, base: float) -> list[Shape]:
+        """Return `C 256  H 56  W 56`, with small letters for the axes."""
+        soft, mute = ("pill_soft", "pill_soft") if self.is_pill else ("soft", "mute")
+        small = self.format.small_size
         shapes: list[Shape] = []
-        for chip in self.box.chips:
+        for axis, number in sizes:
+            shapes.append(TextLine(x, base, axis, small, False, mute))
+            x += measure_text(axis, small) + 2
+            if number:
+                shapes.append(TextLine(x, base, number, 10, False, soft))
+                x += measure_text(number, 10)
+            x += AXIS_GAP
+        return shapes
+
+    def chip_shapes(self, chips: Iterable[Chip], x: float, y: float) -> list[Shape]:
+        shapes: list[Shape] = []
+        for chip in chips:
             text = display_text(chip.text, MAX_CHIP)
-            width = measure_text(text, 8, True) + 8
+            width = self.layout.tag_width(text)
             fill, line = f"fill:{chip.kind}", f"line:{chip.kind}"
             if self.is_diff:
                 fill, line, _, _ = self.frame_style()
             shapes.append(Rect(x, y + 2, width, 13, fill, line, 4, 0.9))
-            shapes.append(TextLine(x + 4, y + 11.4, text, 8, True, "soft"))
-            x += width + 3
+            shapes.append(TextLine(x + 4, y + 11.4, text, self.format.small_size, True, "soft"))
+            x += width + CHIP_GAP
         return shapes
 
     def title_shapes(self, row: CardRow, x: float, y: float) -> list[Shape]:
@@ -275,9 +213,11 @@ class Card:
             shapes.append(TextLine(right - width + 5, y + 10.1, text, 10, True, "badge_ink"))
             right -= width + 6
         if box.weights_of or box.has_shared_weights:
-            width = measure_text("shared", 8, True) + 8
+            width = self.layout.tag_width("shared")
             shapes.append(Rect(right - width, y + 0.5, width, 12.5, "page", "shared", 4, 0.9))
-            shapes.append(TextLine(right - width + 4, y + 9.6, "shared", 8, True, "soft"))
+            shapes.append(
+                TextLine(right - width + 4, y + 9.6, "shared", self.format.small_size, True, "soft")
+            )
         return shapes
 
     def bar_shapes(self, x: float, y: float) -> list[Shape]:
@@ -305,53 +245,3 @@ def operator_shapes(title: str, cx: float, cy: float, line: str) -> list[Shape]:
         "×": [((cx - a, cy - a), (cx + a, cy + a)), ((cx - a, cy + a), (cx + a, cy - a))],
     }[title]
     return [Curve(rounded_path([start, end]), line, 1.8, has_arrow=False) for start, end in strokes]
-
-
-def small_row(text: str) -> CardRow:
-    return CardRow(12, measure_text(text, 8), "small", text)
-
-
-def cost_labels(box: Box) -> list[str]:
-    """Return the parameters and the multiply-adds of a box as texts, with the old numbers if they were different."""
-    if box.form != "card":
-        return []
-    new = short_number(box.parameters), short_number(box.macs)
-    old = tuple(map(short_number, box.old_cost)) if box.old_cost else new
-    parameters, macs = (n if o == n else f"{o} → {n}" for o, n in zip(old, new, strict=True))
-    unit = "param" if parameters == "1" else "params"
-    return [f"{number} {word}" for number, word in ((parameters, unit), (macs, "MACs")) if number != "0"]
-
-
-def wrap_text(text: str, break_before: tuple[str, ...] = (" → ",), size: float = 10) -> list[str]:
-    """Break a text into lines: after commas and before some words, where a line would be too long."""
-    lines: list[str] = []
-    for word in break_before:
-        text = text.replace(word, f"\0{word.lstrip()}")
-    for word in text.replace(", ", ",\0").split("\0"):
-        if not word:
-            continue
-        if lines and measure_text(f"{lines[-1]} {word}", size) <= MAX_LINE_WIDTH:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines
-
-
-def axes_width(sizes: AxisSizes) -> float:
-    return sum(measure_text(a, 8) + 2 + measure_text(n, 10) for a, n in sizes) + AXIS_GAP * max(
-        0, len(sizes) - 1
-    )
-
-
-def axes_shapes(sizes: AxisSizes, x: float, base: float, is_pill: bool = False) -> list[Shape]:
-    """Return `C 256  H 56  W 56`, with small letters for the axes."""
-    soft, mute = ("pill_soft", "pill_soft") if is_pill else ("soft", "mute")
-    shapes: list[Shape] = []
-    for axis, number in sizes:
-        shapes.append(TextLine(x, base, axis, 8, False, mute))
-        x += measure_text(axis, 8) + 2
-        if number:
-            shapes.append(TextLine(x, base, number, 10, False, soft))
-            x += measure_text(number, 10)
-        x += AXIS_GAP
-    return shapes

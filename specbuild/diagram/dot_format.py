@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from specbuild.diagram.box_shapes import cost_labels
 from specbuild.diagram.captions import format_axes
+from specbuild.diagram.card_rows import cost_labels
 from specbuild.diagram.diff_marks import CHANGE_LINES, CHANGE_SIGNS
 from specbuild.diagram.palette import find_colour
 from specbuild.diagram.text_metrics import display_text

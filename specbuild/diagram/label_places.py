@@ -19,7 +19,8 @@ ASCENT, DESCENT = 6.0, 1.5  # of a label, from its baseline
 CLEARANCE = 1.0
 SQUARE = 40.0  # of the grid of obstacles
 MAX_SQUARES = 2_000
-LABEL_PARTS = (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9)  # where along its line a label can be
+LABEL_PARTS = (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9, 0.95, 0.05)  # where along its line a label can be
+LABEL_STEPS = (0.0, 5.0, 11.0)  # how much farther from its line, if there is no room beside it
 
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -81,6 +82,8 @@ def settle_labels(placed: PlacedPanel) -> None:
             x, y = choose_place(text, list(label_choices(route, text)), obstacles)
             route.label = (x, y, route.label[2])
             obstacles.add(Obstacle(label_bounds(text, x, y)))
+            placed.w = max(placed.w, label_bounds(text, x, y)[2])
+            placed.h = max(placed.h, label_bounds(text, x, y)[3])
 
 
 def box_obstacles(placed: PlacedPanel) -> Iterator[Obstacle]:
@@ -115,9 +118,10 @@ def label_choices(route: LinkRoute, text: str) -> Iterator[Point]:
     yield route.label[0], route.label[1]
     points = sample_curve(route.points)
     half = measure_text(text, LABEL_SIZE) / 2
-    for part in LABEL_PARTS:
+    for step, part in product(LABEL_STEPS, LABEL_PARTS):
         x, y = points[min(int(part * len(points)), len(points) - 1)]
-        yield from ((x, y - 4), (x, y + 10), (x + half + 4, y + 3), (x - half - 4, y + 3))
+        yield from ((x, y - 4 - step), (x, y + 10 + step))
+        yield from ((x + half + 4 + step, y + 3), (x - half - 4 - step, y + 3))
 
 
 def label_bounds(text: str, x: float, y: float) -> Bounds:

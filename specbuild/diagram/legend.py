@@ -83,7 +83,7 @@ def sign_entries(view: View, page: Scene) -> list[LegendEntry]:
     if any(box.repeat_count for box in boxes):
         badge: list[Shape] = [
             Rect(0, -10.5, 20, 14, "badge", "", 4),
-            TextLine(4, 0, "×N", 8, True, "badge_ink"),
+            TextLine(4, 0, "×N", 9, True, "badge_ink"),
         ]
         entries.append(LegendEntry(badge, 20, "repeated, each with its own weights"))
     if any(box.macs_by_kind and box.kind == "block" and box.macs for box in boxes):
@@ -103,8 +103,8 @@ def sign_entries(view: View, page: Scene) -> list[LegendEntry]:
         star = TextLine(0, 0, FREE_SIZE_STAR, 10, False, "soft")
         entries.append(LegendEntry([star], star.width, FREE_SIZES_KEY.removeprefix(f"{FREE_SIZE_STAR} ")))
     if any(box.condition is not None for box in boxes) and not view.is_diff:
-        frame = Rect(0, -9.5, 22, 12, "page", "mute", 3.5, 1.2, True)
-        entries.append(LegendEntry([frame], 22, "not in every instance"))
+        frame = Rect(0, -9.5, 30, 12, "page", "mute", 3.5, 1.2, True)
+        entries.append(LegendEntry([frame], 30, "not in every instance"))
     if any(box.weights_of for box in boxes):
         frame = Rect(0, -9.5, 22, 12, "page", "shared", 3.5, 1)
         entries.append(LegendEntry([frame], 22, "shared weights"))

@@ -10,15 +10,15 @@ from specbuild.diagram.box_shapes import SYMBOL_SIZE, Card
 from specbuild.diagram.grid_router import GridRouter, LatticePoint
 from specbuild.diagram.label_places import LABEL_SIZE, MAX_NAME
 from specbuild.diagram.lattice_lanes import Stretch, assign_lanes, split_stretches
+from specbuild.diagram.link_ends import BoxPosition
 from specbuild.diagram.panel_rows import longest_paths
 from specbuild.diagram.resolution_levels import LevelGrid
-from specbuild.diagram.row_layout import BoxPosition, LinkRoute, PlacedPanel
+from specbuild.diagram.row_layout import LinkRoute, PlacedPanel
 from specbuild.diagram.scene import Point, rounded_path
 from specbuild.diagram.text_metrics import display_text, measure_text
 from specbuild.diagram.view_model import Link, Panel
 
 LANE_WIDTH = 9.0  # between two links along one line
-COLUMN_GAP = 24.0
 ROW_GAP = 18.0
 EDGE_GAP = 2.0  # around the grid, where no link runs
 
@@ -30,6 +30,7 @@ class LevelLayout:
         self, panel: Panel, cards: Mapping[str, Card], order: Sequence[str], grid: LevelGrid
     ) -> None:
         self.panel, self.cards, self.order, self.grid = panel, cards, order, grid
+        self.column_gap = max(card.format.column_gap for card in cards.values())
         router = GridRouter(grid.cells, grid.row_count, grid.column_count)
         self.paths: list[tuple[Link, list[LatticePoint]]] = []
         for link in sorted(panel.links, key=self.link_length):
@@ -90,7 +91,7 @@ class LevelLayout:
         """Return the room between two rows or columns, with the lanes and the labels that are in it."""
         if index in (0, count):
             return EDGE_GAP + LANE_WIDTH * lanes
-        base = ROW_GAP if is_row else COLUMN_GAP
+        base = ROW_GAP if is_row else self.column_gap
         label = 0.0 if is_row else self.label_room(index)
         return max(base + LANE_WIDTH * max(lanes - 1, 0), label + LANE_WIDTH * lanes)
 
@@ -112,6 +113,11 @@ class LevelLayout:
     def width(self) -> float:
         """The width of the grid, with the lanes at both edges."""
         return self.column_lines[-1] + self.column_lines[0]
+
+    @property
+    def height(self) -> float:
+        """The height of the grid, with the lanes at both edges."""
+        return self.row_lines[-1] + self.row_lines[0]
 
     def place_panel(self) -> PlacedPanel:
         """Return the panel with positions."""
@@ -176,7 +182,7 @@ class LevelLayout:
         width = measure_text(link.label, 8)
         if abs(y1 - y0) < 0.1:
             return x1 - 9 - width / 2, y1 - 4, link.label
-        return x1 + 4 + width / 2, (y1 - 10 if y1 > y0 else y1 + 14), link.label
+        return x1 + 4 + width / 2, (y1 - 10 if y1 > y0 else y1 + 17), link.label
 
     def find_junctions(self, corners: Sequence[Sequence[Point]]) -> list[Point]:
         """Return the points where the links of one value part."""

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from specbuild.diagram.box_shapes import PAD_X, PAD_Y, Card
+from specbuild.diagram.box_shapes import PAD_Y, Card
+from specbuild.diagram.card_rows import CardFormat
 from specbuild.diagram.row_layout import PlacedPanel
 from specbuild.diagram.scene import Rect, Shape
 from specbuild.diagram.view_model import Box, Panel, View
@@ -73,13 +74,15 @@ def frames_to_close(placed: PlacedPanel, widest: float) -> list[str]:
 class FrameCard(Card):
     """A box that shows the inside of its block, below what any box shows."""
 
-    def __init__(self, box: Box, inside: PlacedPanel, is_horizontal: bool, is_diff: bool) -> None:
-        super().__init__(replace(box, macs_by_kind=()), 0.0, is_horizontal, is_diff)
+    def __init__(
+        self, box: Box, inside: PlacedPanel, is_horizontal: bool, is_diff: bool, card_format: CardFormat
+    ) -> None:
+        super().__init__(replace(box, macs_by_kind=()), 0.0, is_horizontal, is_diff, card_format)
         self.inside = inside
         heading = sum(row.height for row in self.rows)
-        self.w = max(self.w, inside.w + 2 * (PAD_X + INNER_GAP))
+        self.w = max(self.w, inside.w + 2 * (self.format.pad_x + INNER_GAP))
         self.h = heading + inside.h + 2 * PAD_Y + 2 * INNER_GAP
-        self.inner_width = self.w - 2 * PAD_X
+        self.inner_width = self.w - 2 * self.format.pad_x
         self.inner_offset = ((self.w - inside.w) / 2, PAD_Y + heading + INNER_GAP)
 
     def draw_shapes(self, x: float, y: float) -> list[Shape]:

@@ -36,6 +36,8 @@ from specbuild.diagram.text_metrics import display_text, measure_text
 from specbuild.diagram.view_model import Box, View
 
 PANEL_GAP = 20.0
+BESIDE_GAP = 1.5 * PANEL_GAP
+LEGEND_ROOM = 64.0  # at the end of a printed page
 MAX_ASPECT = 1.42  # height of a page / width
 
 LinkFunction = Callable[[Box], str]  # the URL that a box links to, or an empty text
@@ -88,17 +90,15 @@ def compose_page(
 ) -> Scene:
     """Return the page with the title, the main panel, the other panels below it (TB: beside it) and the legend."""
     page = Scene(view.title, description=view.subtitle)
-    main, others = panels[0], panels[1:]
-    room_for_title = [page_format.width - 2 * page_format.margin if page_format.is_fixed else 600.0]
-    title = title_texts(view, main, max(room_for_title + [panel.w for panel in panels]))
-    page.groups.append(ShapeGroup(tuple(text for text in title if text.text), "title"))
-    top = title[-1].y + 18
-    add_panel(page, main, 0, top, link_for, view.is_diff)
     page_room = page_format.width - (2 * page_format.margin if page_format.is_fixed else 0)
+    main, others, too_wide, is_beside = part_panels(view, panels, direction, page_format, page_room)
+    room_for_title = page_room if page_format.is_fixed else 600.0
+    title = title_texts(view, main, max([room_for_title, main.w, *(panel.w for panel in others)]))
+    page.groups.append(ShapeGroup(tuple(text for text in title if text.text), "title"))
+    top = max(text.y for text in title if text.text) + 18
+    add_panel(page, main, 0, top, link_for, view.is_diff)
     widest = max((panel.w for panel in others), default=0.0)
-    left = main.w + 1.5 * PANEL_GAP
-    fits_beside = not page_format.is_fixed or left + widest <= page_room
-    is_beside = direction == "TB" and bool(others) and fits_beside
+    left = main.w + BESIDE_GAP
     left = left if is_beside else 0.0
     bottom = top + main.h + PANEL_GAP
     y = top if is_beside else bottom
@@ -107,13 +107,16 @@ def compose_page(
         limit = max(limit, page_room - left)
     room = None
     if view.fits_page:
-        height = max(MAX_ASPECT * max(left + limit, page_format.width), page_format.height)
+        height = page_format.height or MAX_ASPECT * max(left + limit, page_format.width)
+        if page_format.height and page_format.has_legend:
+            height -= LEGEND_ROOM
         room = max(height - top, main.h * (not page_format.is_fixed)) - (y - top)
     shelves, left_over = fill_shelves(others, limit, room, PANEL_GAP, needs_one=not page_format.is_fixed)
     if not page_format.is_fixed and y + total_height(shelves, PANEL_GAP) > MAX_ASPECT * (left + limit):
         limit = max(limit, page_room - left)  # a wider page is less tall
         shelves, left_over = fill_shelves(others, limit, room, PANEL_GAP)
-    omitted = [panel.placed.panel.title for panel in left_over]
+    left_out = [*left_over, *too_wide]
+    omitted = [panel.placed.panel.title for panel in panels if panel in left_out]
     shelf_width = max([0.0 if is_beside else main.w, *(shelf.width for shelf in shelves)])
     for shelf in shelves:
         shelf.stretch_panels(shelf_width)
@@ -122,10 +125,31 @@ def compose_page(
     y = max(y, bottom)
     page_width = max([left + shelf_width, main.w, *(text.width for text in title)])
     if page_format.has_legend:
-        y += add_legend(page, without_panels(view, omitted), y, max(page_width, 250))
+        legend_room = max(page_width, page_room if page_format.is_fixed else 250)
+        y += add_legend(page, without_panels(view, omitted), y, legend_room)
     page.width = max(page_width, right_edge(page)) + 2 * page_format.margin
     page.height = y + 2 * page_format.margin
     return shift_scene(page, page_format.margin, page_format.margin)
+
+
+def part_panels(
+    view: View, panels: list[FramedPanel], direction: str, page_format: PageFormat, page_room: float
+) -> tuple[FramedPanel, list[FramedPanel], list[FramedPanel], bool]:
+    """Return the main panel, the others, those that are too wide for a printed page, and whether to put others beside.
+
+    Only a view that may omit panels leaves some out, if the page asks for it.
+    """
+    main, others = panels[0], panels[1:]
+    room_beside = page_room - main.w - BESIDE_GAP
+    is_down = direction == "TB" and bool(others)
+    if not page_format.is_fixed:
+        return main, others, [], is_down
+    if not (view.fits_page and page_format.omits_wide):
+        return main, others, [], is_down and all(panel.w <= room_beside for panel in others)
+    is_beside = is_down and any(panel.w <= room_beside for panel in others)
+    widest = room_beside if is_beside else max(page_room, main.w)
+    kept = [panel for panel in others if panel.w <= widest]
+    return main, kept, [panel for panel in others if panel.w > widest], is_beside
 
 
 def title_texts(view: View, main: FramedPanel, limit: float) -> list[TextLine]:
@@ -210,10 +234,11 @@ def add_panel(
             inner = FramedPanel(card.inside, False, card.inside.w, card.inside.h)
             dx, dy = card.inner_offset
             add_panel(page, inner, x + left + dx, y + top + dy, link_for, is_diff)
+    small = next((card.format.small_size for card in placed.cards.values()), 8.0)
     for route in placed.routes:
         if route.label:
             px, py, text = route.label
-            label = TextLine(x + px, y + py, display_text(text, MAX_LABEL), 8, False, "mute", True)
+            label = TextLine(x + px, y + py, display_text(text, MAX_LABEL), small, False, "mute", True)
             page.groups.append(ShapeGroup((label,), "label"))
 
 

@@ -62,18 +62,18 @@ class PanelLayout:
     def arrange_boxes(self, order: Sequence[str], limit: float, has_fixed_width: bool) -> LevelLayout | None:
         """Return a grid for rows that the spec numbers, else for levels of resolution; None without both.
 
-        If the levels are too wide for a page of a fixed width, the narrow form of them.
+        On a page of a fixed width, the narrow form of the levels if they are too wide, or if it is less high.
         """
         grid = arrange_rows(self.panel, order)
         if grid or not (grid := arrange_levels(self.panel, order)):
             return LevelLayout(self.panel, self.cards, order, grid) if grid else None
         layout = LevelLayout(self.panel, self.cards, order, grid)
         narrow = arrange_levels(self.panel, order, is_narrow=True)
-        if not has_fixed_width or layout.width <= limit * ROW_SLACK or narrow is None:
+        if not has_fixed_width or narrow is None:
             return layout
-        return min(
-            layout, LevelLayout(self.panel, self.cards, order, narrow), key=lambda option: option.width
-        )
+        room = limit * ROW_SLACK
+        options = (layout, LevelLayout(self.panel, self.cards, order, narrow))
+        return min(options, key=lambda option: (max(option.width, room), option.height))
 
     # -- input for Graphviz
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from specbuild.diagram import graphviz_process
 from specbuild.diagram.box_shapes import Card
+from specbuild.diagram.card_rows import FULL_FORMAT, CardFormat
 from specbuild.diagram.nested_frames import FrameCard, PanelTree, frames_to_close, nest_panels
 from specbuild.diagram.panel_layout import PanelLayout
 from specbuild.diagram.panel_rows import ROW_SLACK
@@ -35,6 +36,9 @@ class PageFormat(Struct, frozen=True):
     has_legend: bool = True
     is_nested: bool = False  # whether blocks are frames inside of others, rather than panels below
     height: float = 0.0  # of a printed page, which panels must not exceed
+    omits_wide: bool = False  # whether panels that are too wide for a printed page may be left out
+    cards: CardFormat = FULL_FORMAT
+    has_counts: bool = True  # parameters and multiply-adds
 
     @property
     def margin(self) -> float:
@@ -99,9 +103,9 @@ def place_together(
             inner = tree.inner_panels.get((panel.key, box.key))
             share, is_horizontal = box_mac_share(box, macs), direction == "LR"
             cards[box.key] = (
-                FrameCard(box, inside[inner], is_horizontal, is_diff)
+                FrameCard(box, inside[inner], is_horizontal, is_diff, page_format.cards)
                 if inner
-                else Card(box, share, is_horizontal, is_diff)
+                else Card(box, share, is_horizontal, is_diff, page_format.cards)
             )
         room = limit - 2 * INSET * tree.depth_of(panel)
         layouts.append(PanelLayout(panel, cards, direction, room, page_format.is_fixed))

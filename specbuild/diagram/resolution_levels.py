@@ -22,6 +22,8 @@ MIN_STEM = 3  # boxes before the first level that values come back to, which get
 STEM_LEVEL = -1.0
 MAX_UNEVEN = 0.15  # of the halvings of a single axis: how far they may be from a whole number
 
+PORTS = ("input", "output", "port")
+
 Cell = tuple[int, int]  # row and column
 
 
@@ -37,7 +39,7 @@ def arrange_levels(panel: Panel, order: Sequence[str], is_narrow: bool = False) 
     """Return the cells of the boxes of a panel with levels; None for other panels.
 
     `order` has the keys of the boxes, each after its inputs. With `is_narrow`, the way up does not move to the
-    right from level to level, and inputs and outputs are above the boxes beside which they would be.
+    right from level to level, and inputs and outputs are above or below the boxes beside which they would be.
     """
     if len(panel.boxes) > MAX_LEVELLED_BOXES:
         return None
@@ -157,14 +159,22 @@ class GridPlacement:
         if key in self.stem:
             return STEM_LEVEL
         level = self.levels[key]
-        if self.is_narrow and self.boxes[key].form in ("input", "output", "port"):
-            return level - 0.5
+        if self.is_narrow and self.boxes[key].form in PORTS:
+            return level + (0.5 if self.is_second_output(key) else -0.5)
         others = {self.levels[link.tail] for link in self.inputs[key] if self.levels[link.tail] != level}
         if len(others) != 1 or self.boxes[key].form in ("output", "port", "symbol"):
             return level
         if len(self.inputs[key]) > 1 and self.levels[self.inputs[key][0].tail] == level:
             return level
         return level + 0.5 if others.pop() > level else level - 0.5
+
+    def is_second_output(self, key: str) -> bool:
+        """Return whether a box has its reader above: of several outputs of one box every other is below it."""
+        tails = [link.tail for link in self.inputs[key]]
+        outputs = [
+            other for tail in tails[:1] for other in self.readers[tail] if self.boxes[other].form in PORTS
+        ]
+        return key in outputs and outputs.index(key) % 2 == 1
 
     def first_column(self, key: str, level: float) -> int:
         """Return the first column where a box can be: right of what it reads in its row, else below or above it."""

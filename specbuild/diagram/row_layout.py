@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 
-from specbuild.diagram.box_shapes import SYMBOL_LABEL, SYMBOL_SIZE, Card
+from specbuild.diagram.box_shapes import SYMBOL_SIZE, Card
+from specbuild.diagram.link_ends import BoxPosition, LinkEnds
 from specbuild.diagram.panel_rows import PanelRow
-from specbuild.diagram.scene import Point, move_towards, point_distance, rounded_path, straight_path
+from specbuild.diagram.scene import Point, rounded_path
 from specbuild.diagram.text_metrics import measure_text
 from specbuild.diagram.view_model import Link, Panel
 
@@ -22,20 +23,6 @@ MAX_SKIP_LINKS = 150  # of a row; beyond it, they cross other links on both side
 
 # of a link: its begin and end along the flow, and where across
 FlowPiece: TypeAlias = tuple[float, float, float]
-
-
-class BoxPosition(Struct):
-    """The centre and the size of a box."""
-
-    x: float
-    y: float
-    w: float
-    h: float
-
-    @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom."""
-        return self.x - self.w / 2, self.y - self.h / 2, self.x + self.w / 2, self.y + self.h / 2
 
 
 class LinkRoute(Struct):
@@ -160,54 +147,13 @@ class RowLayout:
 
     def edge_points(self, edge: dict[str, Any], name: str, tail: str, head: str) -> tuple[Point, ...]:
         """Return the path of an edge, moved to the ends of the row, and to the frames of boxes."""
-        points = parse_spline(edge["pos"])
-        if not self.is_horizontal and tail in self.positions and self.cards[tail].stack_height:
-            # Graphviz knows a larger box: it has room for the cards behind the box.
-            points = ((points[0][0], self.positions[tail].bounds[3]), *points[1:])
-        points = self.extend_to_symbols(points, tail, head)
-        if self.is_horizontal:
-            points = self.extend_to_stacks(points, tail, head)
-        elif head in self.positions:
-            points = self.end_before_stack(points, head)
+        points = LinkEnds(self.positions, self.cards, self.is_horizontal).fit_frames(
+            parse_spline(edge["pos"]), tail, head
+        )
         if name == "o" and self.exit_point:
             points = (*points[:-1], self.exit_point)
         if (name.startswith("s") or tail == "in") and self.entry_point:
             points = (self.entry_point, *points[1:])
-        return points
-
-    def end_before_stack(self, points: tuple[Point, ...], head: str) -> tuple[Point, ...]:
-        """Return the path of a link that arrives from the right, ended at the cards behind a box: they would hide it."""
-        stack, right = self.cards[head].stack_height, self.positions[head].bounds[2]
-        (x, y), (start_x, start_y) = points[-1], points[-4]
-        if not stack or abs(x - right) > 2.5 or start_x < x:
-            return points
-        tip = (right + stack + 0.7, y)
-        return (*points[:-4], *straight_path([(max(start_x, tip[0] + 3), start_y), tip]))
-
-    def extend_to_symbols(self, points: tuple[Point, ...], tail: str, head: str) -> tuple[Point, ...]:
-        """Return the path of a link, extended through the room for the name of a symbol to its circle."""
-        for key, end in ((tail, 0), (head, -1)):
-            if key in self.positions and self.cards[key].has_label:
-                centre = (self.positions[key].x, self.positions[key].y)
-                edge = move_towards(centre, points[end], SYMBOL_SIZE / 2 + 0.7)
-                if point_distance(centre, points[end]) > SYMBOL_SIZE / 2 + 1.5:
-                    more = straight_path([points[end], edge] if end else [edge, points[end]])
-                    points = (*points, *more[1:]) if end else (*more, *points[1:])
-        return points
-
-    def extend_to_stacks(self, points: tuple[Point, ...], tail: str, head: str) -> tuple[Point, ...]:
-        """Return the path of a link, extended through the room that Graphviz leaves below a stack, to its frame."""
-        for key, end in ((tail, 0), (head, -1)):
-            if key not in self.positions or not self.cards[key].stack_height:
-                continue
-            x0, _, x1, bottom = self.positions[key].bounds
-            (x, y), (other_x, other_y) = points[end], points[-2 if end else 1]
-            if y <= bottom + 0.5 or not x0 <= x <= x1:
-                continue
-            slope = (x - other_x) / (y - other_y) if y < other_y else 0.0
-            edge = (min(max(x + slope * (bottom - y), x0 + 4), x1 - 4), bottom)
-            more = straight_path([points[end], edge] if end else [edge, points[end]])
-            points = (*points, *more[1:]) if end else (*more, *points[1:])
         return points
 
     def route_skip_links(self) -> None:
@@ -300,8 +246,7 @@ class RowLayout:
         """Return the distance from the centre of a box to where a link ends, at one side of the flow."""
         card = self.cards[key]
         if card.box.form == "symbol":
-            below = SYMBOL_LABEL if card.has_label and side > 0 and self.is_horizontal else 0
-            return SYMBOL_SIZE / 2 + 1 + below
+            return SYMBOL_SIZE / 2 + 1
         size = card.h if self.is_horizontal else card.w
         stack_side = -1 if self.is_horizontal else 1
         return size / 2 + (card.stack_height if side == stack_side else 0) + 1

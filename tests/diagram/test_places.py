@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from functools import cache
 from itertools import pairwise
+from math import hypot
 from pathlib import Path
 
 import pytest
 
 import specbuild
 from specbuild.diagram import DrawingStyle
+from specbuild.diagram.axis_order import merge_orders
 from specbuild.diagram.box_shapes import Card
+from specbuild.diagram.card_rows import FULL_FORMAT
 from specbuild.diagram.label_places import Obstacle, has_overlap, label_bounds
 from specbuild.diagram.lattice_lanes import assign_lanes, split_stretches
 from specbuild.diagram.page import compose_scene
@@ -21,12 +24,15 @@ from specbuild.diagram.print_size import fit_width, parse_width
 from specbuild.diagram.row_layout import sample_curve
 from specbuild.diagram.scene import Curve, Rect, Scene, ShapeGroup, TextLine
 from specbuild.diagram.view_model import Box, Link, Panel
-from tests.diagram.test_draw import ZOO, frame, scene, seen
+from tests.diagram.test_draw import ZOO, frame, frames, scene, seen
 
 pytest.importorskip("pygraphviz")
 
 ROOT = Path(__file__).parents[2]
 NETWORKS = sorted((Path(__file__).parent / "networks").glob("*.yaml"))
+MODELS = [
+    ROOT / f"specbuild/library/models/{name}.yaml" for name in ("gat", "mcan", "skeleton_graph_net", "yolov5")
+]
 LINES = ("link", "leap", "size")
 
 
@@ -91,7 +97,35 @@ def test_no_label_is_under_a_line(path: Path) -> None:
         assert not [part for part in parts if has_overlap(bounds, part)], label
 
 
-@pytest.mark.parametrize("path", [*NETWORKS, *ZOO], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [*NETWORKS, *ZOO, *MODELS], ids=lambda p: p.stem)
+def test_arrows_touch_what_they_point_to(path: Path) -> None:
+    """The tip of an arrow is at the frame of its box, at one of the cards of a stack, or at a circle."""
+    groups = drawn(path).groups
+    found = {(g.panel, g.key): g for g in groups if g.role == "box"}
+    for group in groups:
+        for curve in group.shapes if group.role in LINES and group.ends else ():
+            assert isinstance(curve, Curve) and group.ends
+            if curve.has_arrow:
+                x, y = curve.points[-1]
+                assert distance_to(found[group.panel, group.ends[1]], x, y) < 2.7, (group.ends, group.tooltip)
+
+
+def distance_to(box: ShapeGroup, x: float, y: float) -> float:
+    """The distance of a point from the outline of a box."""
+    shape = box.shapes[0]
+    assert isinstance(shape, Rect)
+    if shape.w == shape.h and shape.radius >= shape.w / 2 - 1:
+        return abs(hypot(x - shape.x - shape.w / 2, y - shape.y - shape.h / 2) - shape.w / 2)
+
+    def distance(bounds: tuple[float, float, float, float]) -> float:
+        x0, y0, x1, y1 = bounds
+        outside = hypot(max(x0 - x, 0, x - x1), max(y0 - y, 0, y - y1))
+        return outside or min(x - x0, x1 - x, y - y0, y1 - y)
+
+    return min(map(distance, frames(box)))
+
+
+@pytest.mark.parametrize("path", [*NETWORKS, *ZOO, *MODELS], ids=lambda p: p.stem)
 def test_one_order_of_axes(path: Path) -> None:
     orders: dict[frozenset[str], set[tuple[str, ...]]] = {}
     for group in drawn(path).groups:
@@ -100,6 +134,10 @@ def test_one_order_of_axes(path: Path) -> None:
         if len(axes) > 1:
             orders.setdefault(frozenset(axes), set()).add(axes)
     assert all(len(found) == 1 for found in orders.values()), orders
+
+
+def test_orders_of_axes_are_merged() -> None:
+    assert merge_orders([("C", "H", "W"), ("T", "C"), ("H", "W", "heads")]) == ["T", "C", "H", "W", "heads"]
 
 
 def test_a_unet_is_a_u() -> None:
@@ -298,10 +336,39 @@ def test_a_column_holds_what_fits_on_a_page() -> None:
     assert any("in high, more than a page" in note for note in notes)
 
 
+@pytest.mark.parametrize("name", ["yolo", "unet", "unet_plus_plus", "t5"])
+def test_a_page_holds_what_fits_without_counts(name: str) -> None:
+    """Where a picture would be larger than a page, its boxes show no counts, and a note says so."""
+    notes: list[str] = []
+    page = print_page(picture(name), 7 * 72, notes)
+    assert page.width <= 7 * 72 + 1 and page.height <= 9 * 72 * 1.02
+    sizes = [s.size for g in page.groups for s in g.shapes if isinstance(s, TextLine)]
+    assert min(sizes) >= 6 - 0.01
+    assert notes == ["the picture has no counts, since it would be larger than a page with them"]
+
+
+def test_labels_are_inside_of_their_panel() -> None:
+    """On paper, the label of a link right of all boxes is not under the panel beside it."""
+    page = print_page(ROOT / "specbuild/library/models/upernet.yaml", 7 * 72, [])
+    frames_of_panels = [
+        s for g in page.groups if g.role == "panel" for s in g.shapes[:1] if isinstance(s, Rect)
+    ]
+    labels = [s for g in page.groups if g.role == "label" for s in g.shapes if isinstance(s, TextLine)]
+    main = [label for label in labels if label.text.endswith(("c2", "c3", "c4", "c5"))]
+    assert len(main) >= 4 and frames_of_panels
+    for label in main:
+        right = label.x + label.width / 2
+        assert not [f for f in frames_of_panels if label.x < f.x < right and f.y < label.y < f.y + f.h], label
+
+
 def print_page(path: Path, width: float, notes: list[str]) -> Scene:
     drawing = seen(specbuild.load(path))
+    views = {True: drawing, False: drawing.without_counts()}
     return fit_width(
-        lambda direction, limit: compose_scene(drawing, direction, lambda box: "", PageFormat(limit, True)),
+        lambda direction, page: compose_scene(
+            views[page.cards is FULL_FORMAT], direction, lambda box: "", page
+        ),
+        PageFormat(),
         width,
         "LR",
         notes.append,
