@@ -17,6 +17,7 @@ from specbuild.cli.terminal import (
     exit_code,
     exit_on_signals,
     limit_width,
+    log_line,
     open_closed_streams,
     path_error,
     print_error,
@@ -47,6 +48,15 @@ COMMANDS = {
     "weights": "Write initial weights, convert trained ones between frameworks, inspect and compare weight files.",
     "transform": "Change a model and its weights together, and prove that it stays the same.",
     "library": "The ops and blocks that steps can use.",
+}
+
+# Options that only some commands have and others are asked for: these commands, and what to write instead.
+OPTIONS_OF_OTHERS = {
+    "--block": (
+        ("draw", "parity"),
+        "for a block by itself, write `specbuild library show NAME --backend torch` (or keras), "
+        "`specbuild draw --block NAME` or `specbuild parity --block NAME`",
+    )
 }
 
 # `import` is a keyword of Python: no module can have its name.
@@ -107,6 +117,15 @@ def requested_commands(args: Sequence[str]) -> Sequence[str]:
     return () if needs_help else tuple(COMMANDS)
 
 
+def misplaced_option_hint(args: Sequence[str]) -> str:
+    """Return which commands have an option that this one lacks, or an empty text."""
+    for option, (commands, hint) in OPTIONS_OF_OTHERS.items():
+        is_given = any(word == option or word.startswith(f"{option}=") for word in args[1:])
+        if is_given and args[0] in COMMANDS and args[0] not in commands:
+            return hint
+    return ""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     args = sys.argv[1:] if arguments is None else list(arguments)
@@ -125,6 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 0
             build_app(commands)(args=args, prog_name="specbuild")
     except SystemExit as end:
+        if end.code == ExitCode.USAGE and args and (hint := misplaced_option_hint(args)):
+            log_line(f"hint: {hint}")
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (SpecError, SpecErrors) as error:
         try:

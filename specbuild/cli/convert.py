@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from specbuild.cli import options
+from specbuild.cli.json_output import print_document, print_errors_as_json
 from specbuild.cli.terminal import log_line, print_text
 from specbuild.compiler.output_files import create_file, replace_file
+from specbuild.diagnostics.errors import make_printable
 from specbuild.frontend.source import Source
 
 File = Annotated[
@@ -36,6 +38,7 @@ def convert_command(
     name: Name = "",
     size: Size = 640,
     force: options.Force = False,
+    as_json: options.Json = False,
 ) -> None:
     """Write a spec for a model file of Ultralytics (YOLOv8, YOLOv5u): its layers become named steps.
 
@@ -44,13 +47,16 @@ def convert_command(
     """
     from specbuild.importing.ultralytics import convert_model  # imported late: it imports all ops
 
-    text = convert_model(Source.read(file), name, scale, size)
+    with print_errors_as_json("convert", as_json):
+        text = convert_model(Source.read(file), name, scale, size)
+        if target != "-":
+            (replace_file if force else create_file)(Path(target), text)
+    if as_json:
+        written = None if target == "-" else make_printable(target, 4096)
+        print_document("convert", {"file": written, "spec": text})
+        return
     if target == "-":
         print_text(text)
         return
-    if force:
-        replace_file(Path(target), text)
-    else:
-        create_file(Path(target), text)
     log_line(f"wrote {target}")
     log_line(f"next: specbuild check {target}, then: specbuild draw {target}")

@@ -136,7 +136,8 @@ def diff_command(
     else:
         print_text("".join(f"{line}\n" for line in report_lines(comparison, *names)))
     if picture is not None:
-        save_picture(Path(picture), comparison.picture(format, look=picture_style(sides), log=log_line))
+        drawn = comparison.picture(format, look=picture_style(sides), log=log_line)
+        log_line(f"{'wrote' if save_picture(Path(picture), drawn) else 'unchanged'} {picture}")
     if not comparison.equal:
         raise typer.Exit(ExitCode.CHECK_FAILED)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +12,7 @@ import typer
 
 from specbuild.cli import options
 from specbuild.cli.completion import complete_block, complete_open
+from specbuild.cli.json_output import print_document, print_errors_as_json
 from specbuild.cli.terminal import log_line, print_text
 from specbuild.compiler.output_files import write_error, write_picture
 from specbuild.diagnostics.errors import make_printable
@@ -150,6 +152,7 @@ def draw_command(
     legend: Legend = True,
     nested: Nested = False,
     link_base: LinkBase = "",
+    as_json: options.Json = False,
     variant: options.Variant = None,
     settings: options.Settings = None,
     root: options.Root = None,
@@ -188,17 +191,29 @@ def draw_command(
         has_legend=legend,
         is_nested=nested,
     )
-    if block is not None:
-        entry = options.library_block(block)
-        name, data = entry.name, render_block(entry, picture_format, detail, style)
+    if as_json and target == "-":
+        raise typer.BadParameter("stdout is for the document; give the picture a file", param_hint="--output")
+    notes: list[str] = []
+    log = notes.append if as_json else log_line
+    with print_errors_as_json("draw", as_json):
+        if block is not None:
+            entry = options.library_block(block)
+            name, data = entry.name, render_block(entry, picture_format, detail, style, log)
+        else:
+            model = options.load_model(str(spec), variant, settings, root)
+            name, data = model.name, model.picture(picture_format, detail, style, log)
+        if target == "-":
+            print_picture(data, picture_format)
+            return
+        suffix = "mmd" if picture_format == "mermaid" else picture_format
+        path = Path(target or f"{to_snake_case(name)}.{suffix}")
+        is_new = save_picture(path, data)
+    if as_json:
+        file = make_printable(str(path), 4096)
+        content = {"model": name, "file": file, "format": picture_format, "is_new": is_new, "notes": notes}
+        print_document("draw", content)
     else:
-        model = options.load_model(str(spec), variant, settings, root)
-        name, data = model.name, model.picture(picture_format, detail, style, log_line)
-    if target == "-":
-        print_picture(data, picture_format)
-        return
-    suffix = "mmd" if picture_format == "mermaid" else picture_format
-    save_picture(Path(target or f"{to_snake_case(name)}.{suffix}"), data)
+        log_line(f"{'wrote' if is_new else 'unchanged'} {path}")
 
 
 def check_suffix(target: str, format: str) -> None:
@@ -216,21 +231,23 @@ def check_suffix(target: str, format: str) -> None:
         )
 
 
-def save_picture(path: Path, data: bytes) -> None:
-    """Write a picture to a file, and log the path. Raises SB702 if the existing file may be no picture."""
+def save_picture(path: Path, data: bytes) -> bool:
+    """Write a picture to a file, and return whether the file changed. Raises SB702 if it may be no picture."""
     if os.path.exists(path) and path.suffix.lower() not in PICTURE_SUFFIXES:
         raise write_error(path, "a file exists there that may not be a picture", "give another path")
-    log_line(f"{'wrote' if write_picture(path, data) else 'unchanged'} {path}")
+    return write_picture(path, data)
 
 
-def render_block(entry: BlockDef, format: str, detail: DetailLevel, style: DrawingStyle) -> bytes:
+def render_block(
+    entry: BlockDef, format: str, detail: DetailLevel, style: DrawingStyle, log: Callable[[str], None]
+) -> bytes:
     """Draw a block of the library by itself, with inputs of typical sizes."""
     from specbuild.diagram.model_diagram import render_picture
     from specbuild.ir.graph import Block
 
     [node] = options.standalone_model(entry).graph.nodes
     assert isinstance(node.op, Block)
-    return render_picture(node.op, format, detail, style, log_line)
+    return render_picture(node.op, format, detail, style, log)
 
 
 def print_picture(data: bytes, format: str) -> None:

@@ -12,7 +12,7 @@ import typer
 from specbuild.backends import BACKEND_NAMES
 from specbuild.cli import options
 from specbuild.cli.completion import complete_setting, complete_variant
-from specbuild.cli.json_output import make_document
+from specbuild.cli.json_output import make_document, print_document, print_errors_as_json
 from specbuild.cli.show import check_limit
 from specbuild.cli.terminal import ExitCode, log_line, print_error, print_text
 from specbuild.compiler.output_files import create_folder, read_output, replace_file, write_error
@@ -104,6 +104,7 @@ def expand_command(
     shard: Shard = "1/1",
     skip_invalid: SkipInvalid = False,
     prune: Prune = False,
+    as_json: options.Json = False,
     root: options.Root = None,
 ) -> None:
     """Compile a spec with all combinations of parameter values and variants, and list the models in a manifest.
@@ -120,26 +121,43 @@ def expand_command(
         )
     part = tuple(map(int, shard.split("/")))
     points = choose_grid_points(grid, sample, seed, (part[0], part[1]))
-    opened_spec, files = open_spec(options.spec_source(spec), root)
-    grid.check_names(opened_spec)
-    limit = None if max_params is None else parse_amount(max_params)
-    backends = BACKEND_NAMES if backend == "all" else (backend,)
-    create_folder(target)
-    with use_folder(target) as descriptor:
-        found = list(expand_points(opened_spec, files, grid, points, backends, target, limit))
-        manifest = target / ("manifest.jsonl" if part[1] == 1 else f"manifest-{part[0]}-of-{part[1]}.jsonl")
-        write_manifest(manifest, found)
-        print_text(f"{manifest}: {describe_points(found)}\n")
-        is_alone = is_only_user(descriptor)
-        if is_alone or (is_alone is None and part[1] == 1):
-            report_stale_files(target, prune)
-        elif prune:
-            log_line("note: --prune removed nothing, since another run may be writing to this folder")
+    with print_errors_as_json("expand", as_json):
+        opened_spec, files = open_spec(options.spec_source(spec), root)
+        grid.check_names(opened_spec)
+        limit = None if max_params is None else parse_amount(max_params)
+        backends = BACKEND_NAMES if backend == "all" else (backend,)
+        create_folder(target)
+        with use_folder(target) as descriptor:
+            found = list(expand_points(opened_spec, files, grid, points, backends, target, limit))
+            manifest = target / (
+                "manifest.jsonl" if part[1] == 1 else f"manifest-{part[0]}-of-{part[1]}.jsonl"
+            )
+            write_manifest(manifest, found)
+            is_alone = is_only_user(descriptor)
+            if is_alone or (is_alone is None and part[1] == 1):
+                report_stale_files(target, prune)
+            elif prune:
+                log_line("note: --prune removed nothing, since another run may be writing to this folder")
+    report_points(manifest, found, skip_invalid, as_json)
+
+
+def report_points(manifest: Path, found: list[ExpandedPoint], skip_invalid: bool, as_json: bool) -> None:
+    """Print what was expanded; end the command if the spec refused a point, unless such points are no error."""
     errors = [error for point in found if point.errors is not None for error in point.errors.errors]
+    failure = None
     if errors and not skip_invalid:
-        print_error(SpecErrors({str(error): error for error in errors}.values()))
+        failure = SpecErrors({str(error): error for error in errors}.values())
+    if as_json:
+        records = [point.point_record() for point in found]
+        print_document("expand", {"manifest": str(manifest), "points": records}, failure)
+    else:
+        print_text(f"{manifest}: {describe_points(found)}\n")
+    if failure is None:
+        return
+    if not as_json:
+        print_error(failure)
         log_line("hint: --skip-invalid leaves such points out")
-        raise typer.Exit(ExitCode.INVALID)
+    raise typer.Exit(ExitCode.INVALID)
 
 
 def report_stale_files(folder: Path, prune: bool) -> None:

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from specbuild.cli import options
 from specbuild.cli.completion import Completion, name_only, offer_values
+from specbuild.cli.json_output import print_document, print_errors_as_json
 from specbuild.cli.terminal import log_line, print_text, suggest_closest
 from specbuild.compiler.output_files import create_file
 from specbuild.diagnostics.errors import make_printable
@@ -44,14 +46,20 @@ def init_command(
             callback=check_template,
         ),
     ] = "image",
+    as_json: options.Json = False,
 ) -> None:
     """Write a small spec with comments, to start from."""
     text = TEMPLATES[template].read_text(encoding="utf-8")
+    if path != "-":
+        text = text.replace("model.yaml", make_printable(path))  # in the commands of its comments
+        with print_errors_as_json("init", as_json):
+            create_file(Path(path), text)
+    if as_json:
+        written = None if path == "-" else make_printable(path, 4096)
+        print_document("init", {"file": written, "template": template, "spec": text})
+        return
     if path == "-":
         print_text(text)
         return
-    create_file(
-        Path(path), text.replace("model.yaml", make_printable(path))
-    )  # in the commands of its comments
     log_line(f"wrote {path}")
     log_line(f"next: specbuild show {path}, then: specbuild compile {path} --backend torch")

@@ -47,6 +47,9 @@ def suggest_library_file(word: str) -> str:
     if path is None:
         return ""
     if model_name(path) != block:
-        return f"it is a block of the library: `specbuild library show {block}`"
+        return (
+            f"it is a block of the library: `specbuild library show {block}` describes it, and prints its code with "
+            f"`--backend torch`; `specbuild draw --block {block}` draws it"
+        )
     options = f" --variant {word}" if word in library_variants(block) else ""
     return f"the library has it: write `{library_reference(path, LIBRARY.parent)}{options}`"

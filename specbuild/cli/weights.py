@@ -131,15 +131,22 @@ def init_weights(
     features: options.Features = None,
     only: options.FeaturesOnly = False,
     force: options.Force = False,
+    as_json: options.Json = False,
     root: options.Root = None,
 ) -> None:
     """Write the initial weights of a model: the same numbers for both frameworks."""
     from specbuild.weights import convert
 
-    model = options.load_model(spec, variant, settings, root, features, only)
-    count = convert.write_initial_weights(
-        model, target, convert.ConversionOptions(target_names=to, seed=seed, force=force)
-    )
+    with print_errors_as_json("weights init", as_json):
+        model = options.load_model(spec, variant, settings, root, features, only)
+        count = convert.write_initial_weights(
+            model, target, convert.ConversionOptions(target_names=to, seed=seed, force=force)
+        )
+    if as_json:
+        file = make_printable(str(target), 4096)
+        content = {"file": file, "model": model.name, "weights": count, "parameters": model.parameters}
+        print_document("weights init", content)
+        return
     print_text(
         f"{make_printable(str(target))}: {count} weights of {model.name}, {model.parameters:,} parameters\n"
     )

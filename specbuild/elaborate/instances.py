@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from specbuild.diagnostics.errors import SpecError
 from specbuild.elaborate.block_scope import BlockScope
 from specbuild.elaborate.features import select_outputs
-from specbuild.elaborate.library_errors import relocate_to_call
+from specbuild.elaborate.library_errors import missing_model_hint, relocate_to_call
 from specbuild.elaborate.output_order import check_order, split_order
 from specbuild.elaborate.pending_edits import PendingEdits, start_edits
 from specbuild.elaborate.references import require_single, resolve_reference, resolve_references
@@ -140,7 +140,7 @@ class BlockInstances:
         """Bind the model of a file to its arguments; the sizes of its inputs come from the file."""
         root, definition = spec.source.address_of(), spec.model
         if definition is None:
-            raise root.error("SB103", "this file has no model", "add `model:`, `inputs:` and `steps:`")
+            raise root.error("SB103", "this file has no model", missing_model_hint(spec))
         at = spec.source.address_of(("params",))
         arguments = {name: RawArgument(raw, at.child(name)) for name, raw in given.items()}
         if self.find_alias(definition) is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from specbuild.diagnostics.errors import Location, SpecError
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete
-from specbuild.frontend.document import BlockDef
+from specbuild.frontend.document import BlockDef, Spec
+from specbuild.frontend.library import LIBRARY
 from specbuild.frontend.source import SourceAddress
 from specbuild.ops.types import TensorType
 
@@ -60,3 +62,15 @@ def describe_call(definition: BlockDef, params: Mapping[str, Any], inputs: Mappi
     parts = [f"{name}: {values[name]}" for name in names]
     parts += [f"the input {x}" if len(inputs) == 1 else f"the input {name} {x}" for name, x in inputs.items()]
     return join_names(parts)
+
+
+def missing_model_hint(spec: Spec) -> str:
+    """Return what to do with a file that has no model: for one of blocks alone, also how to look at a block."""
+    add = "add `model:`, `inputs:` and `steps:`"
+    if not spec.blocks:
+        return add
+    stem = Path(spec.source.file).stem.replace("_", "")
+    block = next((name for name in spec.blocks if name.lower() == stem), next(iter(spec.blocks)))
+    if is_in_library(spec.source.address_of().location) or Path(spec.source.file).is_relative_to(LIBRARY):
+        return f"it has only blocks: look at one with `specbuild library show {block}`"
+    return f"{add}, such as a step `{block}`: the file has only blocks"

@@ -17,8 +17,17 @@ NET = """\
 specbuild: 1
 model: Net
 inputs: {image: {C: 3, H: 8, W: 8}}
+params: {width: 4}
 steps:
-  - conv: {channels: 4}
+  - conv: {channels: width}
+"""
+YOLO = """\
+nc: 2
+scales: {n: [0.33, 0.25, 1024]}
+backbone:
+  - [-1, 1, Conv, [64, 3, 2]]
+head:
+  - [[0], 1, Detect, [nc]]
 """
 COMMANDS = {
     "check": ["check", "net.yaml", "--format", "json"],
@@ -31,6 +40,11 @@ COMMANDS = {
     "explain": ["explain", "SB101", "--json"],
     "doctor": ["doctor", "--json"],
     "weights groups": ["weights", "groups", "net.yaml", "--json"],
+    "weights init": ["weights", "init", "net.yaml", "-o", "net.safetensors", "--json"],
+    "draw": ["draw", "net.yaml", "-o", "net.mmd", "--json"],
+    "init": ["init", "new.yaml", "--json"],
+    "convert": ["convert", "yolo.yaml", "--json"],
+    "expand": ["expand", "net.yaml", "--set", "width=4,8", "-b", "torch", "-o", "sweep", "--json"],
 }
 Run = Callable[[list[str]], tuple[int, dict[str, object]]]
 
@@ -38,6 +52,7 @@ Run = Callable[[list[str]], tuple[int, dict[str, object]]]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     (tmp_path / "net.yaml").write_text(NET)
+    (tmp_path / "yolo.yaml").write_text(YOLO)
     monkeypatch.chdir(tmp_path)
 
     def run(arguments: list[str]) -> tuple[int, dict[str, object]]:
@@ -63,7 +78,16 @@ def test_errors_of_a_spec_are_in_the_document(run: Run, command: str) -> None:
     code, document = run(COMMANDS[command])
     assert code == 3 and document["command"] == command
     [error] = document["errors"]  # type: ignore[misc]
-    assert (error["code"], error["file"], error["line"]) == ("SB101", "net.yaml", 5)  # type: ignore[index]
+    assert (error["code"], error["file"], error["line"]) == ("SB101", "net.yaml", 6)  # type: ignore[index]
+
+
+def test_documents_say_what_was_written(run: Run) -> None:
+    assert run(COMMANDS["draw"])[1]["file"] == "net.mmd" and Path("net.mmd").exists()
+    assert run(COMMANDS["init"])[1]["spec"] == Path("new.yaml").read_text()
+    again, document = run(COMMANDS["init"])
+    assert again != 0 and [error["code"] for error in document["errors"]] == ["SB702"]  # type: ignore[attr-defined]
+    points = run(COMMANDS["expand"])[1]["points"]
+    assert [point["set"]["width"] for point in points] == [4, 8]  # type: ignore[attr-defined]
 
 
 def test_a_command_cannot_replace_the_keys_of_the_form() -> None:

@@ -46,6 +46,19 @@ def test_a_file_of_blocks_alone_is_checked(capsys: pytest.CaptureFixture[str]) -
     assert "no model: the blocks are valid" in capsys.readouterr().out
 
 
+def test_a_file_of_blocks_alone_leads_to_its_blocks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "library:attention/cbam.yaml"]) == 3
+    assert "`specbuild library show CBAM`" in capsys.readouterr().err
+
+
+def test_an_option_of_other_commands_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("show", "compile", "check"):
+        assert main([command, "--block", "CBAM"]) == 2
+        assert "specbuild library show NAME --backend torch" in capsys.readouterr().err
+    assert main(["library", "show", "CBAM", "--backend", "torch"]) == 0  # as the hint says
+    assert "class CBAM(nn.Module)" in capsys.readouterr().out
+
+
 def test_a_misspelled_file_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "library:backbones/resnt.yaml"]) == 3
     said = capsys.readouterr().out
