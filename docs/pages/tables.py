@@ -75,13 +75,14 @@ def limits() -> str:
         ("a repeat", f"{members.MAX_REPEAT:,} times"),
         (
             "a model",
-            f"{nodes.MAX_STEPS:,} steps once everything is written out, {work_budget.MAX_BLOCKS:,} different blocks, "
+            f"{nodes.MAX_STEPS:,} steps once everything is written out, {work_budget.MAX_VISITS:,} that are not in equal blocks, "
+            f"{work_budget.MAX_BLOCKS:,} different blocks, "
             f"blocks {instances.MAX_DEPTH} deep",
         ),
         (
             "all expressions",
             f"{part_meter.MAX_PARTS:,} names, numbers, operators and calls, counted whenever they are evaluated, "
-            f"new ones {part_meter.PARTS_OF_NEW} times",
+            f"new ones and those of tables {part_meter.PARTS_OF_NEW} times",
         ),
         (
             "sizes that can be any",

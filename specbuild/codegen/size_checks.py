@@ -59,8 +59,9 @@ def find_size_checks(block: Block, members: Iterable[Member | None]) -> dict[Siz
     for key, divisor in find_divisors(block).items():
         if key not in sizes:
             checks[SizeCheck(*key, is_multiple=True)] = Literal(divisor)
-    for key, other in find_equal_sizes(block).items():
-        # a block inside is called with values that fit; only a table may have another size than they
+    # a block inside is called with values that fit; only a table may have another size than they
+    may_differ = block.rebuild is None or not all(x.batched for x in block.inputs.values())
+    for key, other in find_equal_sizes(block).items() if may_differ else ():
         has_table = not all(block.inputs[source].batched for source, _ in (key, other))
         if key not in sizes and (block.rebuild is None or has_table):
             checks[SizeCheck(*key, same_as=other)] = Literal(0)

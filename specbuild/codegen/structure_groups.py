@@ -26,26 +26,26 @@ def group_by_structure(instances: list[LoweredBlock]) -> list[list[LoweredBlock]
     """Group instances whose code differs only in values and in the steps that they skip."""
     if len(instances) == 1:
         return [instances]
-    # each group with one of its members for each list of inputs
-    groups: list[tuple[list[StepStructure], list[LoweredBlock], dict[tuple[str, ...], LoweredBlock]]] = []
-    optional = list_optional(instances[0].block.declared_inputs)
+    # each group with the lists of inputs that its members have
+    groups: list[tuple[list[StepStructure], list[LoweredBlock], set[tuple[str, ...]]]] = []
+    optional = frozenset(list_optional(instances[0].block.declared_inputs))
     # those with most inputs first: a class has them all
     for plain in sorted(instances, key=lambda x: -sum(name in x.inputs for name in optional)):
         plain_structures = list_structures(plain)
         for group_structures, members, by_inputs in groups:
+            if not all(can_share_names(names, tuple(plain.inputs), optional) for names in by_inputs):
+                continue
             lowered = pass_on_inputs(plain, members[0]) or plain
             structures = plain_structures if lowered is plain else list_structures(lowered)
-            if (
-                has_same_interface(members[0], lowered)
-                and all(can_share_inputs(member, lowered) for member in by_inputs.values())
-                and all(map(StepStructure.can_merge, group_structures, structures))
+            if has_same_interface(members[0], lowered) and all(
+                map(StepStructure.can_merge, group_structures, structures)
             ):
                 group_structures[:] = map(StepStructure.prefer_active, group_structures, structures)
                 members.append(lowered)
-                by_inputs.setdefault(tuple(lowered.inputs), lowered)
+                by_inputs.add(tuple(lowered.inputs))
                 break
         else:
-            groups.append((plain_structures, [plain], {tuple(plain.inputs): plain}))
+            groups.append((plain_structures, [plain], {tuple(plain.inputs)}))
     return [members for _, members, _ in groups]
 
 
@@ -94,9 +94,17 @@ def has_same_interface(a: LoweredBlock, b: LoweredBlock) -> bool:
 
 def can_share_inputs(a: LoweredBlock, b: LoweredBlock) -> bool:
     """Return whether one class can take the inputs of both: equal ones, or the last of one are optional."""
-    shorter, longer = sorted((list(a.inputs), list(b.inputs)), key=len)
-    optional = list_optional(a.block.declared_inputs)
-    return longer[: len(shorter)] == shorter and all(name in optional for name in longer[len(shorter) :])
+    return can_share_names(
+        tuple(a.inputs), tuple(b.inputs), frozenset(list_optional(a.block.declared_inputs))
+    )
+
+
+def can_share_names(a: tuple[str, ...], b: tuple[str, ...], optional: frozenset[str]) -> bool:
+    """Return whether one class can take inputs of both lists of names, if it needs no `optional` one."""
+    if a == b:
+        return True
+    shorter, longer = sorted((a, b), key=len)
+    return longer[: len(shorter)] == shorter and optional.issuperset(longer[len(shorter) :])
 
 
 def pass_on_inputs(lowered: LoweredBlock, fuller: LoweredBlock) -> LoweredBlock | None:

@@ -277,11 +277,12 @@ CODES: dict[str, Explanation] = {
     "SB502": Explanation(
         "too many steps",
         "A `repeat` is at most 10,000, and a model has at most 10,000 steps in all its blocks and "
-        "repeats. Repeats that make fewer steps may not visit more. A model uses at most 1,000 different blocks. "
+        "repeats, of which 6,000 are not in equal blocks. Repeats that make fewer steps may not visit more. "
+        "A model uses at most 600 different blocks. "
         "A size that can be any is tried at three other sizes, and all these models together have at most 10,000 steps. "
-        "All expressions that are evaluated have at most 200,000 parts, where new ones count three times. "
-        "An op has at most 100 inputs, and ops that join any number of them 50,000 in all. In one block, edits may change steps at most 1,000 times. "
-        "Selectors that several names can match are compared with at most 150,000 names, where each `*` counts as one more.",
+        "All expressions that are evaluated have at most 40,000 parts, where new ones and those of tables count three times. "
+        "An op has at most 100 inputs, and ops that join any number of them 20,000 in all. In one block, edits may change steps at most 1,000 times. "
+        "Selectors that several names can match are compared with at most 80,000 names, where each `*` counts as one more.",
     ),
     "SB503": Explanation(
         "blocks nested too deep",

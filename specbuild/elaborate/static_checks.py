@@ -203,7 +203,7 @@ class DefinitionChecker:
             nonlocal has_expressions
             has_expressions = True
             expression = parse_expression(text)
-            self.meter.count_parts(expression)
+            self.meter.count_parts(expression.text, expression.part_count)
             for name in expression.names:
                 if name not in self.names and not self.is_step(name):
                     raise unknown_name_error(name, self.names, f"{name}." not in text)
@@ -234,7 +234,7 @@ class DefinitionChecker:
             return
         try:
             expression = parse_expression(text)
-            self.meter.count_parts(expression)
+            self.meter.count_parts(expression.text, expression.part_count)
             refuse_impossible_values(expression, self.definition.params)
         except ExpressionError as error:
             self.errors.append(at.error(error.code, error.message, error.hint))

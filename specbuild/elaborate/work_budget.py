@@ -8,15 +8,15 @@ from typing import Any
 from specbuild.expressions import ExpressionError
 from specbuild.frontend.source import SourceAddress
 
-MAX_VISITS = 10_000  # of steps, groups and repeats; those in equal instances of a block count once
-MAX_ITEMS_READ = 10_000_000  # of lists, by all expressions together
-MAX_LETS = 50_000  # values under `let`, of all instances of blocks together
-MAX_INPUT_COUNT = 50_000  # of all ops that take any number of them
-MAX_COMPARISONS = 150_000  # of names of steps with selectors that several names match
+MAX_VISITS = 6_000  # of steps, groups and repeats; those in equal instances of a block count once
+MAX_ITEMS_READ = 4_000_000  # of lists, by all expressions together
+MAX_LETS = 20_000  # values under `let`, of all instances of blocks together
+MAX_INPUT_COUNT = 20_000  # of all ops that take any number of them
+MAX_COMPARISONS = 80_000  # of names of steps with selectors that several names match
 MAX_NUMBERS = 2**24  # in tables of given or drawn numbers, of the whole model
 MAX_WRITTEN_NUMBERS = 2**16  # of those, in short tables, which stand in the code
 MAX_TRIED_VISITS = 10_000  # of the steps of a model that is elaborated at other sizes of its inputs, too
-MAX_BLOCKS = 1_000  # different blocks, each of which becomes a class
+MAX_BLOCKS = 600  # different blocks, each of which becomes a class
 READS_BY_BLOCK = 60  # a list that a block gets is checked, compared and copied: as much work as so many reads
 
 

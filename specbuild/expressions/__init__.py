@@ -20,7 +20,7 @@ from specbuild.expressions.expression_tree import (
 )
 from specbuild.expressions.input_values import InputList, OptionalInput
 from specbuild.expressions.parser import FUNCTIONS, INFINITY, TABLE_FUNCTIONS, parse_tree
-from specbuild.expressions.part_meter import PartMeter, count_evaluations
+from specbuild.expressions.part_meter import PartMeter, count_evaluations, count_table
 from specbuild.expressions.rewriting import MAX_EXPRESSION_CHARACTERS
 from specbuild.expressions.symbolic_evaluation import (
     bind_name,
@@ -59,6 +59,7 @@ __all__ = [
     "bind_name",
     "concrete",
     "count_evaluations",
+    "count_table",
     "evaluate_expression",
     "expression_of",
     "expression_text",

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from specbuild.expressions.errors import ExpressionError
 from specbuild.expressions.expression_tree import Expression
 
-MAX_PARTS = 200_000  # names, numbers, operators and calls
+MAX_PARTS = 40_000  # names, numbers, operators and calls
 PARTS_OF_NEW = 3  # the first time, an expression is parsed and rewritten: as much work as so many evaluations
 
 
@@ -24,11 +24,14 @@ class PartMeter:
     def is_spent(self) -> bool:
         return self.part_count > MAX_PARTS
 
-    def count_parts(self, expression: Expression) -> None:
+    def count_parts(self, text: str, part_count: int) -> None:
         """Raise ExpressionError SB502 if there were too many."""
-        factor = 1 if expression.text in self.seen else PARTS_OF_NEW
-        self.seen.add(expression.text)
-        self.part_count += factor * expression.part_count
+        factor = 1 if text in self.seen else PARTS_OF_NEW
+        self.seen.add(text)
+        self.add_parts(factor * part_count)
+
+    def add_parts(self, part_count: int) -> None:
+        self.part_count += part_count
         if self.is_spent:
             message = (
                 f"the expressions of the model have more than {MAX_PARTS:,} parts; new ones count three times"
@@ -53,4 +56,11 @@ def count_evaluation(expression: Expression) -> None:
     """Count an expression that is evaluated now. Raises ExpressionError SB502 if there were too many."""
     meter = _active.get()
     if meter is not None:
-        meter.count_parts(expression)
+        meter.count_parts(expression.text, expression.part_count)
+
+
+def count_table(part_count: int) -> None:
+    """Count the expression of a table: it is read and written as code each time. Raises ExpressionError SB502."""
+    meter = _active.get()
+    if meter is not None:
+        meter.add_parts(PARTS_OF_NEW * part_count)

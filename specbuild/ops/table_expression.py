@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
-from specbuild.expressions import TABLE_FUNCTIONS, ExpressionError, concrete, parse_tree
+from specbuild.expressions import TABLE_FUNCTIONS, ExpressionError, concrete, count_table, parse_tree
 
 # The kinds of results: true or false, integers, floats with integral values (`floor`), any numbers.
 BOOL, INT, INTEGRAL, REAL = "bool", "int", "whole", "real"
@@ -112,7 +112,9 @@ def parse_table_expression(text: str, evaluate: Callable[[str], Any]) -> TableEx
         constants[unparse_part(node)] = evaluate(unparse_part(node))
         return True
 
-    collect_constants(parse_tree(text, TABLE_FUNCTIONS))
+    tree = parse_tree(text, TABLE_FUNCTIONS)
+    count_table(sum(isinstance(node, ast.expr) for node in ast.walk(tree)))
+    collect_constants(tree)
     return TableExpression(text, constants, name_errors)
 
 

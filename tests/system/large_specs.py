@@ -60,30 +60,66 @@ def drawn_tables(count: int) -> str:
     )
 
 
+def tables_of_sums(count: int) -> str:
+    return "steps:\n" + "".join(
+        f"  - const: {{axes: {{C: 8}}, value: '{' + '.join(['C'] * 25)} + {i}'}}\n    as: c{i}\n"
+        f"  - add: [{f'a{i - 1}' if i else 'x'}, c{i}]\n    as: a{i}\n"
+        for i in range(count)
+    )
+
+
+def joins_of_lists(count: int) -> str:
+    """Calls of a block with lists of different lengths: each length has a class of its own."""
+    calls = "".join(
+        f"  - G:\n    from: [{', '.join(f'stem.{k}' for k in range(j + 2))}]\n    as: g{j}\n"
+        for j in range(count)
+    )
+    inside = "{do: [linear: {features: 4}], foreach: {m: maps.*}, from: m, collect: add}"
+    return (
+        f"blocks: {{G: {{inputs: {{maps: {{each: [C]}}}}, steps: [{inside}]}}}}\nsteps:\n"
+        f"  - {{linear: {{features: 8}}, repeat: 90, as: stem}}\n{calls}"
+        f"outputs: {{{', '.join(f'g{j}: g{j}' for j in range(count))}}}\n"
+    )
+
+
+def optional_inputs(count: int, uses: int) -> str:
+    """Calls of a block that give it other ones of its optional inputs each."""
+    steps = "".join(f"      - {{add: [prev, m{i}], when: given(m{i})}}\n" for i in range(count))
+    calls = "".join(
+        f"  - B:\n    from: {{x: prev{''.join(f', m{i}: x' for i in range(count) if j >> i & 1)}}}\n"
+        for j in range(uses)
+    )
+    inputs = ", ".join(f"m{i}: {{axes: [C], optional: true}}" for i in range(count))
+    return (
+        f"blocks:\n  B:\n    inputs: {{x: [C], {inputs}}}\n    steps:\n{steps}      - linear: {{features: 8}}\n"
+        f"steps:\n  - relu\n{calls}"
+    )
+
+
 DONE = {
-    "chain": "steps:\n" + named_steps(9_000),
-    "repeat": "steps:\n  - {linear: {features: 8}, repeat: 9000}\n",
+    "chain": "steps:\n" + named_steps(5_900),
+    "repeat": "steps:\n  - {linear: {features: 8}, repeat: 5900}\n",
     "reuse": "steps:\n  - linear: {features: 8}\n    as: a\n" + "  - reuse: a\n" * 5_000,
     "taps": tapped_block(4_000),
-    "edits": f"steps:\n{named_steps(9_000)}edits:\n" + "".join(f"  - remove: s{i}\n" for i in range(60)),
+    "edits": f"steps:\n{named_steps(5_900)}edits:\n" + "".join(f"  - remove: s{i}\n" for i in range(60)),
     "parameters": "params:\n"
-    + "".join(f"  p{i}: {i + 1}\n" for i in range(9_000))
+    + "".join(f"  p{i}: {i + 1}\n" for i in range(5_900))
     + "steps:\n"
-    + "".join(f"  - linear: {{features: p{i}}}\n" for i in range(0, 9_000, 9)),
+    + "".join(f"  - linear: {{features: p{i}}}\n" for i in range(0, 5_900, 6)),
     "defaults": "params:\n  p0: 1\n"
     + "".join(f"  p{i + 1}: p{i} + 1\n" for i in range(1_500))
     + "steps: [linear: {features: p1500}]\n",
-    "blocks": different_blocks(950),
+    "blocks": different_blocks(590),
     "tables": "steps:\n"
     + "".join(
         f"  - const: {{axes: {{C: 8}}, value: C}}\n    as: c{i}\n  - add: [{f'a{i - 1}' if i else 'x'}, c{i}]\n    as: a{i}\n"
         for i in range(1_000)
     ),
-    "blocks of many steps": different_blocks(90, 100),
+    "blocks of many steps": different_blocks(58, 100),
     "conditions": conditional_block(
         [f"p{i}: {i + 1}" for i in range(30)],
         [f"p{i % 30} + p{(i * 7 + 1) % 30} > {i % 50}" for i in range(600)],
-        14,
+        9,
     ),
     "defaults that follow": conditional_block(
         ["p0: 3", *(f"p{i}: p{i - 1} + 1" for i in range(1, 100))],
@@ -96,15 +132,22 @@ DONE = {
         + "}\n    steps:\n"
         + "".join(f"      - {{linear: {{features: a{i * 10}}}, when: p0 > {i}}}\n" for i in range(20))
         + "      - linear: {features: 8}\nsteps:\n"
-        + "".join(f"  - B: {{p0: {i + 1}}}\n" for i in range(20))
+        + "".join(f"  - B: {{p0: {i + 1}}}\n" for i in range(3))
     ),
     "drawn numbers": drawn_tables(64),
     "tree of instances": tree_of_blocks(11),
     "uses of a group": "steps:\n  - {do: [linear: {features: 8}, linear: {features: 8}, relu], as: g}\n"
     + "  - reuse: g\n" * 2_400,
-    "skipped steps": "steps:\n" + "  - {linear: {features: 8}, when: false}\n" * 9_900,
+    "skipped steps": "steps:\n" + "  - {linear: {features: 8}, when: false}\n" * 5_900,
     "instances": "blocks: {B: {params: {n: 1}, steps: [linear: {features: n}]}}\n"
-    "steps:\n  - B: {n: i + 1}\n    repeat: 2500\n",
+    "steps:\n  - B: {n: i + 1}\n    repeat: 1900\n",
+}
+DONE |= {
+    "tables of sums": tables_of_sums(210),
+    "joins of lists": joins_of_lists(50),
+    "optional inputs": optional_inputs(9, 400),
+    "new expressions": "params: {n: 8, m: 1}\nsteps:\n"
+    + "".join(f"  - {{linear: {{features: n + n + {i}}}, when: m + {i % 7} > 0}}\n" for i in range(1_900)),
 }
 NUMBERED = f"params: {{{', '.join(f'p{i}: 1' for i in range(10))}}}\n"
 OVER_A_LIMIT = {
@@ -123,10 +166,10 @@ OVER_A_LIMIT = {
         f"{', '.join(f'q{i}: {chr(39)}{read_names(60)}{chr(39)}' for i in range(90))}}}\n"
         "    steps: [linear: {features: n}]\nsteps:\n  - B: {n: i + 1}\n    repeat: 1000\n",
     ),
-    "blocks": ("SB502", different_blocks(1_001)),
+    "blocks": ("SB502", different_blocks(601)),
     "sums": (
         "SB502",
-        f"params: {{a: [{LONG}]}}\nsteps:\n  - {{linear: {{features: sum(a) // sum(a) * 8}}, repeat: 9000}}\n",
+        f"params: {{a: [{LONG}]}}\nsteps:\n  - {{linear: {{features: sum(a) // sum(a) * 8}}, repeat: 5900}}\n",
     ),
     "lists of blocks": (
         "SB502",
@@ -152,6 +195,7 @@ OVER_A_LIMIT = {
         ),
     ),
     "drawn numbers": ("SB504", drawn_tables(65)),
+    "tables of sums": ("SB502", tables_of_sums(1_000)),
     "sums of many": (
         "SB502",
         "steps:\n  - {linear: {features: 8}, as: s0}\n  - {linear: {features: 8}, as: s1}\n"
@@ -162,7 +206,7 @@ OVER_A_LIMIT = {
     ),
     "values of repeats": (
         "SB502",
-        "steps:\n  - {linear: {features: 8}, repeat: 9000, as: r}\n  - add: ["
+        "steps:\n  - {linear: {features: 8}, repeat: 5900, as: r}\n  - add: ["
         + ", ".join(["r.*"] * 100)
         + "]\n",
     ),
@@ -171,10 +215,10 @@ OVER_A_LIMIT = {
         "blocks: {B: {steps: [linear: {features: 8}, relu: {}, linear: {features: 8}]}}\n"
         "steps:\n  - {B: {}, repeat: 3000, as: a}\nedits:\n" + "  - freeze: '**.linear1'\n" * 30,
     ),
-    "edits with stars": ("SB502", f"steps:\n{named_steps(9_000)}edits:\n" + "  - freeze: '*0*s*0*'\n" * 60),
+    "edits with stars": ("SB502", f"steps:\n{named_steps(5_900)}edits:\n" + "  - freeze: '*0*s*0*'\n" * 60),
     "edits that select nothing": (
         "SB208",
-        f"steps:\n{named_steps(9_000)}edits:\n" + "".join(f"  - remove: n{i}\n" for i in range(60)),
+        f"steps:\n{named_steps(5_900)}edits:\n" + "".join(f"  - remove: n{i}\n" for i in range(60)),
     ),
     "misfit": (
         "SB304",
