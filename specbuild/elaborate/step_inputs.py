@@ -245,13 +245,19 @@ def resolve_op_inputs(
             raise step.error(
                 "SB103",
                 f"{cls.name} needs the input {spec.name!r}: {spec.doc}",
-                f"write `{cls.name}: {{{spec.name}: ...}}`",
+                missing_inputs_hint(cls, index),
             )
     if isinstance(step.sources, list) and len(step.sources) > len(cls.input_specs):
         count = len(cls.input_specs)
         message = f"{step.title} takes {count} input{'s' * (count != 1)}, but {len(step.sources)} are given"
         raise step.from_at.error("SB103", message)
     return inputs
+
+
+def missing_inputs_hint(cls: type[Op], index: int) -> str:
+    """Return how to write an op with the inputs that it needs, from a number on."""
+    needed = [spec.name for spec in cls.input_specs[index:] if not spec.optional]
+    return f"write `{cls.name}: {{{', '.join(f'{name}: ...' for name in needed)}}}`"
 
 
 def check_given_once(step: StepDef, cls: type[Op], raw: Mapping[str, Any]) -> None:

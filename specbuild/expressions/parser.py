@@ -39,6 +39,8 @@ _ALLOWED_NODES = frozenset(
 )
 _BOOLEAN_VALUES = {"true": True, "false": False}
 _FOREIGN_SYNTAX = (  # operators of other languages, as patterns, with what to write instead
+    (r"===", "=="),
+    (r"!==|<>", "!="),
     (r"&&", "and"),
     (r"\|\|", "or"),
     (r"!(?!=)", "not"),
@@ -48,6 +50,8 @@ _FOREIGN_SYNTAX = (  # operators of other languages, as patterns, with what to w
     (r"(?<![=<>!:])=(?!=)", "=="),
 )
 
+_CHOICE = re.compile(r"([^?:]+?) *\? *([^?:]+?) *: *([^?:]+)")  # c ? a : b
+MAX_REWRITTEN = 80  # characters
 _TEMPLATE = re.compile(r"\$\{?(\w+)\}?|\{\{ *(\w+) *\}\}|\{(\w+)\}")  # ${w}, {{ w }}, {w}
 
 
@@ -173,7 +177,24 @@ def _suggest_syntax(text: str) -> str:
         return f"a size is read by the name of its axis, such as `{shape[1]}.C`"
     if name := _TEMPLATE.fullmatch(text):
         return f"write `{name[name.lastindex or 0]}`: a name stands for its value"
-    return next((f"write {ours}" for theirs, ours in _FOREIGN_SYNTAX if re.search(theirs, text)), "")
+    if rewritten := _rewrite_operators(text):
+        return f"write `{rewritten}`"
+    return next((f"write `{ours}`" for theirs, ours in _FOREIGN_SYNTAX if re.search(theirs, text)), "")
+
+
+def _rewrite_operators(text: str) -> str:
+    """Return an expression with operators of other languages as one of this language; empty if that does not help."""
+    if len(text) > MAX_REWRITTEN:
+        return ""
+    rewritten = _CHOICE.sub(r"\2 if \1 else \3", text)
+    for theirs, ours in _FOREIGN_SYNTAX:
+        rewritten = re.sub(rf" *(?:{theirs}) *", f" {ours} ", rewritten) if theirs != r"\?" else rewritten
+    rewritten = rewritten.strip()
+    try:
+        ast.parse(rewritten, mode="eval")
+    except (SyntaxError, ValueError):
+        return ""
+    return rewritten if rewritten != text else ""
 
 
 class _BooleanNames(ast.NodeTransformer):

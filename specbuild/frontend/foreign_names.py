@@ -30,6 +30,10 @@ class Replacement(Struct, frozen=True):
 AXES_ADVICE = (
     "remove the step: axes have names, and no order that could be changed; ops say their axis (`over: T`)"
 )
+CROSS_ADVICE = (
+    "write `MultiHeadAttention: {heads: 8, memory: NAME}`: it reads queries from the step before, keys and values from "
+    "`memory`, whose positions have the axis S (`rename: {axes: {T: S}}`)"
+)
 RESHAPE_ADVICE = "write `flatten: {axes: [H, W], into: T}` to join axes, or `unflatten: {axis: C, into: {heads: 8, D: -1}}` to split one"
 CONTRACT_ADVICE = (
     "write `contract: {of: [a, b], over: C}`: it sums the product over the axis, and keeps all others"
@@ -116,6 +120,10 @@ GROUPS_OF_NAMES: list[tuple[str, Replacement]] = [
     ("detach stopgrad", Replacement("stop_gradient")),
     ("im2col", Replacement("unfold", alone="kernel")),
     ("col2im", Replacement("fold", alone="kernel")),
+    (
+        "crossattention crossattn multiheadcrossattention mhca multiheadedcrossattention",
+        Replacement(advice=CROSS_ADVICE),
+    ),
     ("sequential", Replacement(advice="write `do: [...]`, or only the steps: they run one after another")),
     ("lambda", Replacement(advice="write the ops themselves: a spec holds no code")),
     ("reshape view", Replacement(advice=RESHAPE_ADVICE)),

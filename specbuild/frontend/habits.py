@@ -15,6 +15,7 @@ from specbuild.ops import OPS
 from specbuild.ops.base import list_attributes
 
 CALL = re.compile(r"(?:\w+\.)*([A-Za-z_]\w*)\((.*)\)")
+ASSIGNMENT = re.compile(r"([A-Za-z_]\w*) *= *(?!=)(.+)")
 OPERATION = re.compile(r"([\w.]+) *([-+*/]) *([\w.]+)")
 CALL_WITHOUT_COLON = re.compile(
     r"(\w+) *\{ *(\w+)|(\w+) +(\w+)"
@@ -28,6 +29,11 @@ MAX_TEXT = 200
 ACTIVATION_KEYS = "activation act actlayer activationfn nonlinearity".split()
 NORM_KEYS = "norm normlayer normalization batchnorm usebn bn".split()
 LOAD_ADVICE = "remove it: `specbuild weights convert` loads trained weights"
+TRAINING_ADVICE = "remove it: a spec says nothing of training, which is plain code around the emitted model"
+TRAINING_KEYS = (
+    "lr learningrate weightdecay optimizer loss lossfn criterion metrics epochs batchsize scheduler training train "
+    "dataset data"
+).split()
 ATTRIBUTE_ADVICE = {
     "name": "write `as: {value}` as a key of the step, beside the op",
     **dict.fromkeys("x input inputs".split(), "write `from: {value}` as a key of the step, beside the op"),
@@ -43,12 +49,14 @@ ATTRIBUTE_ADVICE = {
         "trainable requiresgrad".split(), "freeze the step from outside: `edits: [freeze: NAME]`"
     ),
 }
+ATTRIBUTE_ADVICE |= dict.fromkeys(TRAINING_KEYS, TRAINING_ADVICE)
 TYPE_KEYS = "type module classname layer layertype op kind".split()  # of a step, whose value is its op
 STEP_ADVICE = {
     "name": "write `as: {value}`",
     "id": "write `as: {value}`",
     **dict.fromkeys("inputs input bottom src source".split(), "write `from: {value}`"),
     **dict.fromkeys(TYPE_KEYS, "write the op as the key: `- {value}: {{...}}`"),
+    **dict.fromkeys("output outputs out top returns to".split(), "write `as: {value}`"),
     **dict.fromkeys("number num times count n for loop".split(), "write `repeat: {value}`"),
     **dict.fromkeys("if cond condition".split(), "write `when: {value}`"),
     "comment": "write `doc: {value}`",
@@ -68,6 +76,7 @@ FILE_ADVICE = {
         "parameters hyperparameters hparams config args".split(), "parameters stand under `params`"
     ),
     **dict.fromkeys("version specversion".split(), "write `specbuild: 1`"),
+    **dict.fromkeys(TRAINING_KEYS, TRAINING_ADVICE),
     **dict.fromkeys("inputshape shape input".split(), "write `inputs: {{image: {{C: 3, H: 224, W: 224}}}}`"),
 }
 
@@ -188,6 +197,10 @@ def suggest_call(text: str, blocks: Collection[str]) -> str:
                 number = yaml.safe_load(text_of_number)
                 return suggest_number_operand(OPERATORS[sign], place, [left, right], number)
         return f"write `{OPERATORS[sign]}: [{left}, {right}]`"
+    if assignment := ASSIGNMENT.fullmatch(text[:MAX_TEXT]):
+        hint = suggest_call(assignment[2], blocks)
+        named = f"`as: {assignment[1]}` names the step"
+        return f"{hint}; {named}" if hint else f"write the op as the key, such as `- relu`; {named}"
     if text.startswith("lambda "):
         return REPLACEMENTS["lambda"].advice
     call = CALL.fullmatch(text[:MAX_TEXT])

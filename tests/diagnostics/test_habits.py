@@ -63,6 +63,45 @@ MISTAKES = {
         "`flatten: {axes: [C, H, W], into: C}`",
         spec("  - flatten: {axes: [C, H, W], into: C}\n"),
     ),
+    "assignment": (
+        spec("  - y = relu(image)\n"),
+        "`as: y` names the step",
+        spec("  - relu:\n    as: y\n"),
+    ),
+    "outputs of a step": (
+        spec("  - relu:\n    outputs: y\n"),
+        "write `as: y`",
+        spec("  - relu:\n    as: y\n"),
+    ),
+    "training": (
+        spec("  - conv: {channels: 8, weight_decay: 0.1}\n"),
+        "remove it: a spec says nothing of training",
+        spec("  - conv: {channels: 8}\n"),
+    ),
+    "training of a file": (
+        spec("  - relu\n", head="optimizer: adam\n"),
+        "remove it: a spec says nothing of training",
+        spec("  - relu\n"),
+    ),
+    "cross attention": (
+        spec("  - relu:\n    as: a\n  - CrossAttention: {query: a, context: x}\n", TOKENS),
+        "`MultiHeadAttention: {heads: 8, memory: NAME}`",
+        spec(
+            "  - {rename: {axes: {T: S}}, as: words}\n  - {relu: {}, from: x}\n"
+            "  - MultiHeadAttention: {heads: 8, memory: words}\n",
+            TOKENS,
+        ),
+    ),
+    "inputs of an op": (
+        spec("  - {rename: {axes: {T: S}}, as: k}\n  - {attention: {}, from: x}\n", TOKENS),
+        "write `attention: {key: ..., value: ...}`",
+        spec("  - {rename: {axes: {T: S}}, as: k}\n  - {attention: {key: k, value: k}, from: x}\n", TOKENS),
+    ),
+    "condition": (
+        spec("  - relu:\n    when: image.C = 3 && !deep\n", head="params: {deep: false}\n"),
+        "write `image.C == 3 and not deep`",
+        spec("  - relu:\n    when: image.C == 3 and not deep\n", head="params: {deep: false}\n"),
+    ),
     "backbone": (
         spec("  - resnet18: {pretrained: true}\n"),
         "`ResNet: {variant: resnet18}`",
