@@ -20,6 +20,7 @@ from specbuild.elaborate import Features
 from specbuild.frontend.document import Spec
 from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.source import Source
+from specbuild.frontend.spec_paths import LIBRARY_PREFIX, spec_path
 from specbuild.ir.cost import Cost, model_cost
 from specbuild.runtimes.live_model import instantiate_model
 from specbuild.summary import summarize_model
@@ -219,6 +220,7 @@ class Model:
 def load(source: str | Path, /, variant: str | None = None, **params: Any) -> Model:
     """Load the model of a spec file, or of the text of a spec: a str with a line break.
 
+    `load("library:backbones/resnet.yaml", "resnet50")` loads a model of the library.
     `params` are values for the spec's parameters. Raises SpecError for an error, SpecErrors for several.
     """
     return create_model(source, arguments_from_python(params, variant))
@@ -231,6 +233,8 @@ def compile(source: str | Path, /, backend: str, variant: str | None = None, **p
 
 def create_model(source: str | Path | Source, arguments: SpecArguments, root: Path | None = None) -> Model:
     """Load the model of a spec with arguments from the command line or from Python."""
+    if isinstance(source, str) and source.startswith(LIBRARY_PREFIX) and "\n" not in source:
+        source = spec_path(source)
     return build_model(*open_spec(source, root), arguments)
 
 

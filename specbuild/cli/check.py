@@ -15,7 +15,6 @@ from specbuild.api import Model, build_model
 from specbuild.backends import BACKEND_NAMES
 from specbuild.cli import options
 from specbuild.cli.json_output import print_document
-from specbuild.cli.spec_paths import LIBRARY_PREFIX
 from specbuild.cli.terminal import ExitCode, log_line, print_error, print_text
 from specbuild.compiler.arguments import arguments_from_flags
 from specbuild.compiler.fixes import FixedText, fix_text
@@ -30,6 +29,7 @@ from specbuild.frontend.decoding import SpecText
 from specbuild.frontend.document import Spec
 from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.source import Source, read_content
+from specbuild.frontend.spec_paths import LIBRARY_PREFIX
 from specbuild.ir.graph import distinct_blocks
 from specbuild.summary import format_quantity
 from specbuild.summary.examples import TrialWork, try_examples

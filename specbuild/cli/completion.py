@@ -161,8 +161,8 @@ def given_path(values: Mapping[str, Any]) -> str | None:
 
 
 def given_spec(ctx: typer.Context) -> Spec | None:
-    from specbuild.cli.spec_paths import spec_path
     from specbuild.compiler.pipeline import open_spec
+    from specbuild.frontend.spec_paths import spec_path
 
     values = given_values(ctx)
     path = given_path(values)
@@ -172,8 +172,8 @@ def given_spec(ctx: typer.Context) -> Spec | None:
 def given_model(ctx: typer.Context) -> Model | None:
     """Return the model of the spec on the command line, with the variant and the parameters given there."""
     from specbuild.api import create_model
-    from specbuild.cli.spec_paths import spec_path
     from specbuild.compiler.arguments import arguments_from_flags
+    from specbuild.frontend.spec_paths import spec_path
 
     values = given_values(ctx)
     path = given_path(values)

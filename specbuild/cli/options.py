@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from specbuild.api import Model, create_model
 from specbuild.backends.registry import BACKEND_NAMES, all_backend_names
 from specbuild.cli import completion
-from specbuild.cli.spec_paths import spec_path
 from specbuild.cli.terminal import suggest_closest
 from specbuild.compiler.arguments import arguments_from_flags, parse_features
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.frontend.decoding import BYTE_LIMIT
 from specbuild.frontend.source import Source
+from specbuild.frontend.spec_paths import spec_path
 
 if TYPE_CHECKING:
     from specbuild.compiler.pipeline import Compilation

@@ -12,11 +12,12 @@ from typing import Annotated
 
 import typer
 
-from specbuild.cli import options, spec_paths
+from specbuild.cli import options
 from specbuild.cli.check import check_opened
 from specbuild.cli.terminal import log_line, print_error, print_text
 from specbuild.compiler.pipeline import open_spec
 from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.frontend import spec_paths
 
 PAUSE = 0.3  # seconds between two looks at the files
 FileStates = dict[Path, tuple[int, int] | None]

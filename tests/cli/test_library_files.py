@@ -9,6 +9,7 @@ import pytest
 
 from specbuild import load
 from specbuild.cli import main
+from specbuild.diagnostics.errors import SpecError
 from specbuild.frontend.library import LIBRARY, library_files
 
 RESNET = "library:backbones/resnet.yaml"
@@ -28,6 +29,15 @@ COMMANDS = {
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+def test_python_takes_a_file_of_the_library() -> None:
+    assert (
+        load(RESNET, "resnet18", classes=10).cost.parameters
+        == load(LIBRARY / "backbones/resnet.yaml", "resnet18", classes=10).cost.parameters
+    )
+    with pytest.raises(SpecError, match="did you mean 'library:backbones/resnet.yaml'"):
+        load("library:backbones/resnt.yaml")
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))

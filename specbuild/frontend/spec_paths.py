@@ -1,4 +1,4 @@
-"""Where a spec on the command line is: in a file, or in the library."""
+"""Where a spec is that a path names: in a file, or in the library (`library:backbones/resnet.yaml`)."""
 
 from __future__ import annotations
 
