@@ -36,7 +36,7 @@ def test_python_takes_a_file_of_the_library() -> None:
         load(RESNET, "resnet18", classes=10).cost.parameters
         == load(LIBRARY / "backbones/resnet.yaml", "resnet18", classes=10).cost.parameters
     )
-    with pytest.raises(SpecError, match="did you mean 'library:backbones/resnet.yaml'"):
+    with pytest.raises(SpecError, match=r"did you mean 'library:backbones/resnet\.yaml'"):
         load("library:backbones/resnt.yaml")
 
 
