@@ -12,7 +12,7 @@ from specbuild.api import Model
 from specbuild.cli import options
 from specbuild.cli.json_output import print_document, print_errors_as_json
 from specbuild.cli.terminal import ExitCode, can_style, log_line, plain_console, print_text
-from specbuild.cli.terminal_table import print_table
+from specbuild.cli.terminal_table import LEAST_FOLDED, print_table
 from specbuild.diagnostics.errors import make_printable
 from specbuild.summary import SortKey, summary_rows
 from specbuild.summary.budget import BudgetLimit, parse_amount
@@ -178,6 +178,8 @@ def print_styled_table(table: SummaryTable) -> None:
 def print_fitted(rows: Sequence[Sequence[str]], text_columns: int, styles: Sequence[str], width: int) -> None:
     """Print a table; if it is too wide, it loses the memory column, then the last column, and texts are folded.
 
+    If even folded texts leave no room, it loses the multiply-adds, whose sum stands below.
+
     The first row holds the headings. The first `text_columns` columns and the last are text, others numbers.
     """
     from rich.text import Text
@@ -189,6 +191,9 @@ def print_fitted(rows: Sequence[Sequence[str]], text_columns: int, styles: Seque
     for spare in (headings.index("memory"), last):
         if sum(widths[i] for i in columns) + 2 * (len(columns) - 1) > width:
             columns.remove(spare)
+    least = [min(n, LEAST_FOLDED) if i < text_columns else n for i, n in enumerate(widths)]
+    if sum(least[i] for i in columns) + 2 * (len(columns) - 1) > width:
+        columns.remove(headings.index("multiply-adds"))
     print_table(
         [headings[i] for i in columns],
         [[Text(row[i], style="cyan" if i == last else "") for i in columns] for row in body],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.text import Text
 
+from specbuild.cli.show import print_fitted
 from specbuild.cli.terminal_table import print_table
 
 HEADINGS = ("what", "tensors", "largest |a - b|", "verdict", "worst")
@@ -28,3 +29,25 @@ def test_names_are_folded_and_no_verdict_is_cut(
     )
     assert first.startswith("gradients") and last.endswith("bias")
     assert (len(rows) == 1) == (width >= 80)
+
+
+@pytest.mark.parametrize(("width", "has_macs"), [(60, False), (80, True), (120, True)])
+def test_a_summary_is_no_wider_than_the_terminal(
+    width: int, has_macs: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    headings = ("step", "op or block", "output", "parameters", "multiply-adds", "memory", "of multiply-adds")
+    row = (
+        "color_net",
+        "AttentionalFeatureFusion",
+        "{C: 512, H: 7, W: 7}",
+        "11,176,512",
+        "1,813,561,344",
+        "31.4 MiB",
+        "51% ████",
+    )
+    print_fitted([headings, row], 3, [""], width)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert any("11,176,512" in line for line in lines)
+    assert any("1,813,561,344" in line for line in lines) == has_macs
