@@ -54,6 +54,13 @@ def test_each_label_is_offered_once_and_what_is_written_is_legal(editor: Languag
     assert "channels: 64" in skeletons and not any(":0}" in text for text in [*written.values(), *skeletons])
 
 
+def test_attributes_are_offered_in_braces_after_their_first_letter(editor: LanguageServer) -> None:
+    assert {"kernel", "stride", "padding"} <= set(editor.completions(HEAD + "  - conv: {channels: 3, k|}\n"))
+    assert {"as", "from", "repeat"} <= set(editor.completions(HEAD + "  - {conv: {channels: 3}, a|}\n"))
+    written = {item["label"]: item["insertText"] for item in editor.items(HEAD + "  - relu:\n    r|\n")}
+    assert written["repeat"] == "repeat: ${1:2}"
+
+
 @pytest.mark.parametrize("step", ["  - conv: {channels: 3}\n    |\n", "  - CBAM:\n    a|\n"])
 def test_beside_an_op_are_offered_the_keys_of_steps(editor: LanguageServer, step: str) -> None:
     assert set(editor.completions(HEAD + step)) == set(STEP_KEYS)

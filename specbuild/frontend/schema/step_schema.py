@@ -87,6 +87,7 @@ def member_key_schemas() -> dict[str, Schema]:
     """Return the schemas of the step keys for several members."""
     return {
         "repeat": {
+            "examples": [2],
             "description": "How often to apply the step, each time to the last results; `i` counts from 0.",
             "type": ["integer", "string"],
             "minimum": 0,
