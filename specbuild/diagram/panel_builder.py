@@ -371,9 +371,10 @@ class PanelBuilder(RepeatBoxes):
 
 
 def input_labels(node: Node) -> list[str]:
-    """Return the names of the inputs of a step; none if it reads a single value."""
+    """Return the names of the inputs of a step; none if it reads a single value, or a single list of values."""
     if isinstance(node.op, Block):
-        return list(node.op.inputs) if len(node.op.inputs) > 1 else []
+        names = [name.partition(".")[0] for name in node.op.inputs]  # `maps.0` is an item of the list `maps`
+        return names if len(set(names)) > 1 else []
     if not isinstance(node.op, Op) or not node.inputs or node.op.input_specs[0].variadic:
         return []
     values = [i for i, ref in enumerate(node.inputs) if ref is not None and not gives_only_size(node, i)]

@@ -347,6 +347,13 @@ def test_a_page_holds_what_fits_without_counts(name: str) -> None:
     assert notes == ["the picture has no counts, since it would be larger than a page with them"]
 
 
+def test_items_of_one_list_have_no_labels() -> None:
+    """The maps of a U-Net++ are what its blocks read; a label at each would only say so again."""
+    groups = drawn(ROOT / "specbuild/library/models/nested_unet.yaml").groups
+    labels = [s.text for g in groups if g.role == "label" for s in g.shapes if isinstance(s, TextLine)]
+    assert not [label for label in labels if label.startswith("maps")]
+
+
 def test_labels_are_inside_of_their_panel() -> None:
     """On paper, the label of a link right of all boxes is not under the panel beside it."""
     page = print_page(ROOT / "specbuild/library/models/upernet.yaml", 7 * 72, [])
