@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -24,24 +24,26 @@ from specbuild.ir.fixed_sizes import (
     list_input_sizes,
 )
 from specbuild.ir.graph import Block, Ref, runtime_sizes
+from specbuild.ir.least_sizes import find_least_sizes
 
 
 class SizeCheck(Struct, frozen=True):
-    """A size of an input that must be a number, a multiple of it, or that of another input."""
+    """A size of an input that must be a number, a multiple of it, at least it, or that of another input."""
 
     source: str
     axis: str
     is_multiple: bool = False
+    is_least: bool = False
     same_as: AxisOfInput | None = None
 
     @property
     def is_fixed(self) -> bool:
-        return not self.is_multiple and self.same_as is None
+        return not self.is_multiple and not self.is_least and self.same_as is None
 
     @property
     def helper(self) -> str:
         """The function of the emitted file that checks it."""
-        return "check_multiple" if self.is_multiple else "check_size"
+        return "check_multiple" if self.is_multiple else "check_least" if self.is_least else "check_size"
 
 
 def find_size_checks(block: Block, members: Iterable[Member | None]) -> dict[SizeCheck, Expr]:
@@ -59,6 +61,9 @@ def find_size_checks(block: Block, members: Iterable[Member | None]) -> dict[Siz
     for key, divisor in find_divisors(block).items():
         if key not in sizes:
             checks[SizeCheck(*key, is_multiple=True)] = Literal(divisor)
+    for key, least in find_least_sizes(block).items():
+        if key not in sizes:
+            checks[SizeCheck(*key, is_least=True)] = Literal(least)
     # a block inside is called with values that fit; only a table may have another size than they
     may_differ = block.rebuild is None or not all(x.batched for x in block.inputs.values())
     for key, other in find_equal_sizes(block).items() if may_differ else ():
@@ -94,8 +99,8 @@ def describe_equal(source: str, axis: str, check: SizeCheck) -> str:
     return f"{check.axis} of {check.source} is {axis} of {source}."
 
 
-def describe_checks(checks: Collection[SizeCheck]) -> str:
-    """Return sentences for the docstring of a class: which sizes are fixed, and which are equal."""
+def describe_checks(checks: Mapping[SizeCheck, Expr]) -> str:
+    """Return sentences for the docstring of a class: which sizes are fixed, which have a least one, which are equal."""
     axes: dict[str, list[str]] = {}
     for check in checks:
         if check.is_fixed:
@@ -103,5 +108,10 @@ def describe_checks(checks: Collection[SizeCheck]) -> str:
     parts = [f"{join_names(names)} of {source}" for source, names in axes.items()]
     verb = "is" if len(axes) == 1 and len(*axes.values()) == 1 else "are"
     fixed = [f"{join_names(parts)} {verb} fixed."] if parts else []
+    least = [
+        f"{check.axis} of {check.source} is at least {size.value}."
+        for check, size in checks.items()
+        if check.is_least and isinstance(size, Literal)
+    ]
     equal = [describe_equal(*check.same_as, check) for check in checks if check.same_as is not None]
-    return " ".join(fixed + equal)
+    return " ".join(fixed + least + equal)

@@ -6,7 +6,7 @@ Code that calls no layer is inlined: it is written inside the statement that rea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import chain, count
 
 from msgspec import Struct, field
@@ -41,6 +41,7 @@ from specbuild.codegen.tree import (
     map_children,
     walk_expression,
 )
+from specbuild.ir.axis_sources import AxisOfInput
 
 INDENT = 8
 
@@ -54,7 +55,9 @@ class StatementWriter(Struct):
     owner: str = ""  # the object whose attributes are the constructor's parameters, such as `self`
     indent: int = INDENT
     shape_function: Name | None = None  # gives the shape of a value; None: the attribute `shape`
-    checks_sizes: bool = False  # whether the framework has the helpers `check_size` and `check_multiple`
+    checks_sizes: bool = (
+        False  # whether the framework has the helpers `check_size`, `check_least` and `check_multiple`
+    )
     compare_function: Name | None = None  # compares sizes of two inputs; None: `check_size` does
     replaces_inputs: bool = False  # whether steps read what the function that compares returns
     rows_are_lists: bool = False  # a row that is called piece by piece is a list, not a layer
@@ -112,6 +115,10 @@ class StatementWriter(Struct):
             value = self.value_code[inputs[check.source].key]
             dim = Literal(inputs[check.source].layout.dim(check.axis))
             size, label = self.qualify(size), Literal(f"{check.axis} of {check.source}")
+            if check.is_least and self.replaces_inputs and (check.source, check.axis) in self.free_axes:
+                call = Call(Name("match_least"), (value, dim, size, label))
+                self.write_comparison(inputs[check.source].key, call)
+                continue
             if check.same_as is not None:
                 other, axis = check.same_as
                 other_dim = Literal(inputs[other].layout.dim(axis))
@@ -122,6 +129,11 @@ class StatementWriter(Struct):
                     continue
                 size = Index(Attribute(like, "shape"), (other_dim,))
             self.statements.append(Do(Call(Name(check.helper), (value, dim, size, label))))
+
+    @property
+    def free_axes(self) -> Collection[AxisOfInput]:
+        """The axes of inputs that can have any size."""
+        return self.class_spec.block.free_axes
 
     def write_comparison(self, key: str, code: Expr) -> None:
         """Write a call that compares the size of an input with another one; its result may stand for the input."""

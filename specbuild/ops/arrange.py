@@ -24,6 +24,17 @@ class Slice(Op):
     step: int = attribute_field(Integer(1), "distance between the positions of the slice", 1)
     at: int | None = attribute_field(Integer(), "one position to select; the axis is removed", None)
 
+    @property
+    def accepts_too_little(self) -> bool:
+        return True
+
+    def least_sizes(self, x: TensorType) -> Iterable[tuple[int, str, int]]:
+        if self.at is not None or self.start < 0:
+            return []
+        if self.stop is not None and self.stop < 0:
+            return [(0, self.over, symbolic_formula("start - stop + 1", start=self.start, stop=self.stop))]
+        return [(0, self.over, symbolic_formula("start + 1", start=self.start))]
+
     def infer_type(self, x: TensorType) -> TensorType:
         size = concrete(x[self.over])
         if self.at is not None:
@@ -82,6 +93,16 @@ class Split(Op):
     keep: bool = attribute_field(
         Boolean(), "whether parts keep the axis; without it, each needs size 1", True, role="detail"
     )
+
+    @property
+    def accepts_too_little(self) -> bool:
+        return True
+
+    def least_sizes(self, x: TensorType) -> Iterable[tuple[int, str, int]]:
+        parts = list(self.into.values()) if isinstance(self.into, Mapping) else []
+        return (
+            [(0, self.over, symbolic_chain("+", [*(n for n in parts if n != -1), 1]))] if -1 in parts else []
+        )
 
     def infer_type(self, x: TensorType) -> TensorType:
         return next(iter(self.part_types(x).values()))

@@ -156,6 +156,15 @@ class Op:
         """Return attributes that decide what code has as numbers: it cannot read them when it runs."""
         return ()
 
+    @property
+    def accepts_too_little(self) -> bool:
+        """Whether a framework runs it where an axis is too short for it, and gives nothing or what is not a number."""
+        return False
+
+    def least_sizes(self, *inputs: Any) -> Iterable[tuple[int, str, int]]:
+        """Return the least sizes of inputs where its attributes give them: the number of the input, the axis, the size."""
+        return ()
+
     def divisors(self, *inputs: Any) -> Iterable[tuple[int, str, int]]:
         """Return sizes that must be multiples: the number of the input, the axis, and the divisor."""
         return ()

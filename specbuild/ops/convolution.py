@@ -144,6 +144,10 @@ class ConvTranspose(Op):
             return window
         return replace(window, pads=transposed_same_padding(window)[0])
 
+    @property
+    def accepts_too_little(self) -> bool:
+        return True
+
     def resolve_output_padding(self, x: TensorType) -> tuple[int, ...]:
         """Return the output padding of each axis."""
         window = build_window(x, self.over, self.kernel, self.stride, self.padding, self.dilation)

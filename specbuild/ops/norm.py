@@ -182,6 +182,10 @@ class InstanceNorm(Op):
         InitKind("scale"), "initial values of the scale; by default ones", None
     )
 
+    @property
+    def accepts_too_little(self) -> bool:
+        return True
+
     def infer_type(self, x: TensorType) -> TensorType:
         if prod(concrete(x[a]) for a in position_axes(x, self.over)) == 1:
             raise ShapeError(

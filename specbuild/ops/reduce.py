@@ -86,6 +86,10 @@ class DispersionReduction(Reduction):
         Integer(0), "number subtracted from the count in the divisor", 1, role="detail"
     )
 
+    @property
+    def accepts_too_little(self) -> bool:
+        return True
+
     def infer_type(self, x: TensorType) -> TensorType:
         result = super().infer_type(x)
         count = prod(concrete(x[axis]) for axis in self.over)

@@ -60,6 +60,10 @@ class Resize(Op):
             scale_size(x[axis], s) for axis, s in zip(self.resized_axes(x), self.axis_scales(x), strict=True)
         )
 
+    @property
+    def accepts_too_little(self) -> bool:
+        return self.scale is not None
+
     def infer_type(self, x: TensorType, like: TensorType | None = None) -> TensorType:
         options = {"size": self.size, "scale": self.scale, "like": like}
         used = [name for name, value in options.items() if value is not None]

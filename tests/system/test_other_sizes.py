@@ -10,6 +10,7 @@ import torch.fx
 
 from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.runtimes.live_model import import_source
+from tests.system.other_sizes.short_sizes import SHORT
 from tests.system.other_sizes.specs import SPECS, Sized
 from tests.system.other_sizes.sweep import arrays_for, graph_at, make, sweep
 
@@ -68,9 +69,27 @@ def test_keras(name: str) -> None:
     assert [trial for trial in trials if not trial.is_right] == []
 
 
-@pytest.mark.parametrize("name", ["table", "table_in_block", "size_as_number"])
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+@pytest.mark.parametrize("name", SHORT)
+def test_a_size_that_leaves_nothing_is_refused(name: str, backend: str) -> None:
+    trials = sweep(SHORT[name], backend)
+    assert trials[0].outcome == "same" and "refused" in {trial.outcome for trial in trials}
+    assert [trial for trial in trials if not trial.is_right] == []
+
+
+def test_keras_refuses_a_size_that_leaves_nothing_in_a_graph() -> None:
+    text = "specbuild: 1\nmodel: Net\ninputs: {x: {T: any, C: 4}}\nsteps:\n  - slice: {over: T, start: 3}\n  - sum: {over: T}\n"
+    net = import_source(compile_source(build_graph(text), "keras"), "left").Net()
+    assert net.predict(np.zeros((2, 4, 4)), verbose=0).shape == (2, 4)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        net.predict(np.zeros((2, 3, 4)), verbose=0)
+    with pytest.raises(ValueError, match="T of x must be at least 4, got 3"):
+        net(np.zeros((2, 3, 4)))
+
+
+@pytest.mark.parametrize("name", ["table", "table_in_block", "size_as_number", "empty_slice"])
 def test_files_with_checks_are_traced_and_exported(name: str) -> None:
-    spec = SPECS[name]
+    spec = (SPECS | SHORT)[name]
     graph = graph_at(spec, spec.declared)
     [x] = map(torch.from_numpy, arrays_for(graph, "torch"))
     net = make(graph, "torch")().eval()

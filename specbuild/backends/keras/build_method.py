@@ -155,7 +155,7 @@ class BuildWriter:
             for part in code
         )
         return (
-            not self.class_spec.size_checks
+            all(check.is_least for check in self.class_spec.size_checks)
             and not reads_sizes
             and all(self.plans[name].takes_any_size for name in inner)
         )

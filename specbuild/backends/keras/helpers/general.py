@@ -176,6 +176,8 @@ class SameAveragePooling3D(SameAveragePool, layers.AveragePooling3D):
 def pad_places(x, sides, mode):
     """Pad each axis after the batch; `mode`: reflect, replicate or circular."""
     for axis, (before, after) in enumerate(sides, start=1):
+        if mode != "replicate":
+            require_length(x, axis, max(before, after) + (mode == "reflect"))
         at = (slice(None),) * axis
         parts = [x]
         if before and mode == "circular":
@@ -194,10 +196,20 @@ def pad_places(x, sides, mode):
     return x
 
 
+def require_length(x, axis, least):
+    """Raise ValueError for an axis that is too short: a slice of it would be shorter, too, or empty."""
+    size = x.shape[axis]
+    if isinstance(size, int) and isinstance(least, int) and size < least:
+        raise ValueError(
+            f"axis {axis} must have at least {least} positions, got shape {x.shape}"
+        )
+
+
 def window_points(x, kernel, strides, dilation):
     """For each point of a window, row by row: what it sees as the window slides."""
     seen = [x]
     for axis, (k, s, d) in enumerate(zip(kernel, strides, dilation), start=1):
+        require_length(x, axis, (k - 1) * d + 1)
         at = (slice(None),) * axis
         steps = [slice(i * d, (i - k + 1) * d or None, s) for i in range(k)]
         seen = [view[(*at, step)] for view in seen for step in steps]

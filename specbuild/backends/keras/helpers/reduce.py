@@ -1,10 +1,17 @@
 """Reductions that Keras lacks: helpers copied into an emitted file that uses them."""
 
+import math
+
 from keras import ops
 
 
 def corrected_variance(x, axis, correction=1, keepdims=False):
     """Variance over `axis`, divided by the number of values less `correction`."""
+    sizes = [x.shape[n] for n in ([axis] if isinstance(axis, int) else axis)]
+    if None not in sizes and math.prod(sizes) <= correction:
+        raise ValueError(
+            f"the variance of {math.prod(sizes)} values divides by zero, got shape {x.shape}"
+        )
     squares = ops.square(x - ops.mean(x, axis=axis, keepdims=True))
     count = ops.sum(ops.ones_like(x), axis=axis, keepdims=keepdims)
     return ops.sum(squares, axis=axis, keepdims=keepdims) / (

@@ -29,6 +29,8 @@ def resize(x, size, mode="nearest", align_corners=False):
     `mode` is nearest, nearest_exact, linear or cubic; the cubic kernel has a = -3/4.
     """
     for axis, new in enumerate(size, start=1):
+        if isinstance(new, int) and new < 1:
+            raise ValueError(f"cannot resize axis {axis} of shape {x.shape} to {new}")
         x = resize_axis(x, axis, new, mode, align_corners)
     return x
 

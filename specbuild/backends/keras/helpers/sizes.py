@@ -113,6 +113,46 @@ def check_multiple(x, dim, number, name):
         raise ValueError(f"{name} must be a multiple of {number}, got {x.shape[dim]}")
 
 
+def check_least(x, dim, size, name):
+    """Raise ValueError for a size with which nothing would be left."""
+    if x.shape[dim] is not None and x.shape[dim] < size:
+        raise ValueError(f"{name} must be at least {size}, got {x.shape[dim]}")
+
+
+def match_least(x, axis, size, name):
+    """`x`, whose axis must be this long; a size of None is compared at each call."""
+    if x.shape[axis] is None:
+        return LeastSize(axis, size, name)(x)
+    check_least(x, axis, size, name)
+    return x
+
+
+@keras.saving.register_keras_serializable(package="specbuild")
+class LeastSize(layers.Layer):
+    """Compares a size with a number when the model runs: nothing would be left of a shorter axis."""
+
+    def __init__(self, axis, size, label, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.axis, self.size, self.label = axis, size, label
+
+    def call(self, x):
+        shape, starts = list(ops.shape(x)), [0] * len(x.shape)
+        size = shape[self.axis]
+        if isinstance(size, int):
+            check_least(x, self.axis, self.size, self.label)
+            return x
+        # a size that is a tensor: a slice that starts before the first position is an error of the framework
+        starts[self.axis] = ops.minimum(size - self.size, 0)
+        return ops.slice(x, starts, shape)
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, dtype=x.dtype)  # a mask stays a mask
+
+    def get_config(self):
+        config = {"axis": self.axis, "size": self.size, "label": self.label}
+        return {**super().get_config(), **config}
+
+
 def require_size(x, axis, size):
     """`x`, whose axis must have this size: a reshape of another one would mix samples."""
     if isinstance(size, int) and x.shape[axis] != size:
