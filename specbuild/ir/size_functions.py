@@ -39,7 +39,6 @@ class SizeFunctions:
     def __init__(self, block: Block) -> None:
         self.block = block
         self.hops: dict[AxisOfValue, Hop | None] = {}
-        self.inner: dict[int, SizeFunctions] = {}
         self.known: dict[tuple[AxisOfValue, int], int | None] = {}
 
     def find_root(self, ref: Ref, axis: str) -> AxisOfInput | None:
@@ -117,7 +116,7 @@ class SizeFunctions:
         if node.scan is not None or len(node.inputs) != len(inner.inputs):
             return None
         ref = inner.outputs[output or next(iter(inner.outputs))].ref
-        functions = self.inner.setdefault(id(inner), SizeFunctions(inner))
+        functions: SizeFunctions = vars(inner).setdefault("_size_functions", SizeFunctions(inner))
         root = functions.find_root(ref, axis)
         if root is None:
             return Hop(None) if functions.is_constant(ref, axis) else None

@@ -32,6 +32,9 @@ from specbuild.expressions import concrete
 
 FUNCTION_OF_OPERATOR = {"+": "ops.add", "-": "ops.subtract", "*": "ops.multiply", "/": "ops.divide"}
 REWRITTEN_WORDS = frozenset({*FUNCTION_OF_OPERATOR, "ops.take", "ops.reshape", "resize"})
+# Keras gives their symbolic results the dtype float32, whatever that of their input is.
+UNTYPED_FUNCTIONS = frozenset({"ops.normalize", "ops.logsumexp", "ops.reciprocal"})
+DTYPE_READERS = frozenset({"grid_sample", "resize"})  # helpers that compute in the dtype of a value
 
 
 def fix_symbolic_steps(class_spec: ClassSpec) -> ClassSpec:
@@ -43,6 +46,10 @@ def fix_symbolic_steps(class_spec: ClassSpec) -> ClassSpec:
     numbers_of = class_spec.value_numbers
     sizes = {numbers_of[key] for key in class_spec.sizes}
     folded = {numbers_of[s.key] for s in steps if s.layout.batch_axes and s.key in numbers_of}
+
+    words = [read_words(step.call) for step in steps]
+    if not DTYPE_READERS.isdisjoint(word for some in words for word in some):
+        steps = list(map(keep_dtypes, steps))
 
     def rewrite_step(step: LoweredStep) -> LoweredStep:
         if REWRITTEN_WORDS.isdisjoint(read_words(step.call)):  # as in most steps
@@ -170,6 +177,21 @@ def input_free_values(class_spec: ClassSpec) -> set[str]:
         if step.buffer or (step.inputs and values.issuperset(step.inputs)):
             values |= {step.key, *step.parts}
     return values
+
+
+def keep_dtypes(step: LoweredStep) -> LoweredStep:
+    """Return the step with a cast to the dtype that a value has, where Keras gives the symbolic one another."""
+
+    def rewrite_call(expr: Expr) -> Expr:
+        match map_children(expr, rewrite_call):
+            case Call(Name(name), (x, *_)) as call if name in UNTYPED_FUNCTIONS and isinstance(
+                x, ValuePlaceholder
+            ):
+                return Call(Name("ops.cast"), (call, Attribute(x, "dtype")))
+            case other:
+                return other
+
+    return with_call(step, rewrite_call(step.call))
 
 
 def convert_take_indices(step: LoweredStep, tables: Set[int]) -> LoweredStep:

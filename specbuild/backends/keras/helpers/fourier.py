@@ -45,11 +45,12 @@ def irfft(real, imaginary, size=None, axes=(-1,), norm="backward"):
 def transform(function, axis, *parts):
     """A function of the last axis along another one. Half precision becomes single in between."""
     dtype = keras.backend.standardize_dtype(parts[0].dtype)
-    single = "float32" if dtype in ("float16", "bfloat16") else dtype
-    # a weight becomes a tensor by the cast: the functions refuse variables
-    parts = function(
-        *(ops.cast(ops.moveaxis(part, axis, -1), single) for part in parts)
-    )
+    # A weight becomes a tensor by the sum: the functions refuse variables. No cast but from half precision: Keras
+    # takes some symbolic values for float32 that are not.
+    parts = [ops.moveaxis(part, axis, -1) + 0.0 for part in parts]
+    if dtype not in ("float16", "bfloat16"):
+        return [ops.moveaxis(part, -1, axis) for part in function(*parts)]
+    parts = function(*(ops.cast(part, "float32") for part in parts))
     return [ops.cast(ops.moveaxis(part, -1, axis), dtype) for part in parts]
 
 

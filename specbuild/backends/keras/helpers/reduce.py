@@ -14,9 +14,9 @@ def corrected_variance(x, axis, correction=1, keepdims=False):
         )
     squares = ops.square(x - ops.mean(x, axis=axis, keepdims=True))
     count = ops.sum(ops.ones_like(x), axis=axis, keepdims=keepdims)
-    return ops.sum(squares, axis=axis, keepdims=keepdims) / (
-        count - ops.cast(correction, x.dtype)
-    )
+    if not isinstance(correction, int):  # a size that is known only at run time
+        correction = ops.cast(correction, x.dtype)
+    return ops.sum(squares, axis=axis, keepdims=keepdims) / (count - correction)
 
 
 def safe_sqrt(x):
