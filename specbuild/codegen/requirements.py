@@ -58,7 +58,7 @@ def require_members(merger: InstanceMerger) -> Iterator[Guard]:
     least: dict[Expr, int] = {}  # length of a row -> the number of these members
     for step in merger.merged_steps:
         for row in list_rows(step.member):
-            if row.members.head:
+            if row.members.head or isinstance(row.members.length, Infix):  # `n - 1` must not be negative
                 least[row.members.length] = max(least.get(row.members.length, 0), len(row.members.head))
     alike: dict[tuple[str, int], list[Expr]] = {}  # items of one list with one minimum
     for length, number in least.items():
@@ -66,7 +66,7 @@ def require_members(merger: InstanceMerger) -> Iterator[Guard]:
             case Index(Name(name), (Literal(int()),)):
                 alike.setdefault((name, number), []).append(length)
             case _:
-                yield require_minimum(length, number, print_expression(length))
+                yield require_length(length, number)
     for (listed, number), items in alike.items():
         lists = [instance_values(lowered.block).get(listed, ()) for lowered in merger.instances]
         if all(len(values) == len(items) for values in lists):
@@ -74,6 +74,14 @@ def require_members(merger: InstanceMerger) -> Iterator[Guard]:
         else:
             code: Expr = Call(Name("min"), tuple(items)) if len(items) > 1 else items[0]
             yield require_minimum(code, number, join_names([print_expression(item) for item in items]))
+
+
+def require_length(length: Expr, number: int) -> Guard:
+    """Require that a row has at least so many members: of a length `n - 1`, n must be one more."""
+    match length:
+        case Infix("-", whole, Literal(int(less))):
+            return require_minimum(whole, number + less, print_expression(whole))
+    return require_minimum(length, number, print_expression(length))
 
 
 def list_rows(member: Member | None) -> Iterator[LayerRow]:

@@ -18,7 +18,20 @@ from specbuild.backends.module_parts import (
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, Construction, LayerRow, Member
 from specbuild.codegen.lowered_steps import LoweredStep
-from specbuild.codegen.tree import Assign, Attribute, Call, Expr, Index, Infix, Literal, Name, Star, Statement
+from specbuild.codegen.requirements import list_rows, require_length
+from specbuild.codegen.tree import (
+    Assign,
+    Attribute,
+    Call,
+    Expr,
+    Index,
+    Infix,
+    Literal,
+    Name,
+    Star,
+    Statement,
+    list_read_names,
+)
 from specbuild.frontend.names import write_alias
 
 ADD_WEIGHT = "self.add_weight"
@@ -32,6 +45,29 @@ def is_weight(step: LoweredStep) -> bool:
 def is_layer_list(member: Member | None) -> bool:
     """Return whether the layers of a row are in a list, because the row is not called as a whole."""
     return isinstance(member, LayerRow) and (member.is_loop or member.is_split)
+
+
+def refuse_empty_rows(class_spec: ClassSpec) -> ClassSpec:
+    """Return the class with a check for each row of layers: Keras cannot call one without layers."""
+    rows = [row for step in class_spec.steps for row in list_rows(step.member) if not is_layer_list(row)]
+    lengths = [row.members.length for row in rows if row.names is None and not row.members.head]
+    names = {*class_spec.params, *class_spec.derived}
+    guards = {
+        require_length(length, 1): None
+        for length in lengths
+        if (read := {*list_read_names(length)}) and read <= names
+    }
+    subjects = {guard.condition.left for guard in guards if isinstance(guard.condition, Infix)}
+    kept = [
+        guard
+        for guard in class_spec.guards
+        if not (
+            isinstance(guard.condition, Infix)
+            and guard.condition.operator == "<"
+            and guard.condition.left in subjects
+        )
+    ]
+    return replace(class_spec, guards=(*kept, *guards)) if guards else class_spec
 
 
 def row_parts(member: Member | None) -> list[Member]:

@@ -10,7 +10,7 @@ from specbuild.backends.keras.build_method import BuildMethods
 from specbuild.backends.keras.channel_sizes import ChannelSizes
 from specbuild.backends.keras.dynamic_sizes import cast_table, convert_table_sizes, read_dynamic_sizes
 from specbuild.backends.keras.layer_creation import constructor_parts
-from specbuild.backends.keras.layers import layer_reference
+from specbuild.backends.keras.layers import layer_reference, refuse_empty_rows
 from specbuild.backends.keras.model_function import ModelFunction
 from specbuild.backends.module_parts import (
     assemble_module,
@@ -54,7 +54,7 @@ def build_module(
     class_specs: list[ClassSpec], helpers: Mapping[str, str], doc: str, header: tuple[str, ...]
 ) -> Module:
     """Return the file with these classes and the helpers that they use."""
-    *blocks, model = share_constants(class_specs)
+    *blocks, model = map(refuse_empty_rows, share_constants(class_specs))
     frozen_classes = {name for step, _ in frozen_parts(model) for name in called_functions(step.member)}
     build_methods = BuildMethods()
     # a frozen layer must be there before the model is called

@@ -87,13 +87,14 @@ FITS: dict[str, Callable[[Value], bool]] = {
     ),
     **dict.fromkeys(("one_hot", "embedding"), lambda x: x.below is not None),
     **dict.fromkeys(("logical_not", "logical_and", "logical_or"), lambda x: x.type.dtype == "bool"),
-    **dict.fromkeys(("dropout", "drop_path", "logsumexp", "mean"), lambda x: x.floats),
+    **dict.fromkeys(("dropout", "drop_path", "logsumexp"), lambda x: x.floats),
+    "mean": lambda x: x.floats and not x.is_centred,
     "attention": lambda x: x.floats and len(x.sizes) > 1 and x.most < 50,
     **dict.fromkeys(("fft", "ifft", "rfft", "irfft"), lambda x: x.floats and x.most < 1e4),
     "grid_sample": lambda x: x.floats and x.type.batched and 2 <= len(x.sizes) <= 3,
     "segment_reduce": lambda x: x.floats and x.type.batched and bool(x.sizes),
     "roll": lambda x: True,
-    "sum": lambda x: True,
+    "sum": lambda x: not x.is_centred,
     "where": lambda x: x.type.dtype != "bool",
 }
 WHOLE = (
@@ -515,6 +516,8 @@ def apply(scope: Scope, op: str, given: Inputs, raw: Raw | None = None, named: b
         raise Unfit(f"{op}: too large")
     value = known(op, raw, given, Value(None, type_), scope.words)
     step = written(scope, op, raw, given)
+    is_centred = op.endswith("_norm") or (op in ("stop_gradient", "flip", "rename") and given[0].is_centred)  # type: ignore[union-attr]
+    value = replace(value, is_centred=is_centred)
     if not parts:
         return scope.add(step, value, named)
     whole = scope.add(step, value, True)

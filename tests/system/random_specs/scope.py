@@ -66,6 +66,7 @@ class Value:
     high: float = inf
     below: int | None = None
     generic: bool = False
+    is_centred: bool = False  # a norm gave it: sums of it are zero but for rounding
     written: Written | None = field(default=None, compare=False, repr=False)
 
     @property
