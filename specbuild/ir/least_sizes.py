@@ -59,7 +59,9 @@ def list_needs(block: Block, functions: SizeFunctions) -> Iterator[Need]:
     for node in block.nodes:
         if not isinstance(node.op, Op):
             continue
-        numbers = [(size, 1) for type_ in (node.type, *node.parts.values()) for size in list_results(type_)]
+        numbers = [
+            (size, 1) for type_ in (node.type, *node.parts.values()) for size in sizes_beside_channels(type_)
+        ]
         for number, least in (*numbers, *list_counts(node.op)):
             expression = expression_of(number)
             if expression is not None and expression.text not in known:
@@ -71,7 +73,7 @@ def list_needs(block: Block, functions: SizeFunctions) -> Iterator[Need]:
             yield from needs_of_joint_axes(block, node, node.op, functions)
 
 
-def list_results(type_: Any) -> Iterable[int]:
+def sizes_beside_channels(type_: Any) -> Iterable[int]:
     return [size for axis, size in type_.sizes.items() if axis != CHANNEL]
 
 
