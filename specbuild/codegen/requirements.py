@@ -66,7 +66,7 @@ def require_members(merger: InstanceMerger) -> Iterator[Guard]:
             case Index(Name(name), (Literal(int()),)):
                 alike.setdefault((name, number), []).append(length)
             case _:
-                yield require_length(length, number)
+                yield require_row_length(length, number)
     for (listed, number), items in alike.items():
         lists = [instance_values(lowered.block).get(listed, ()) for lowered in merger.instances]
         if all(len(values) == len(items) for values in lists):
@@ -76,7 +76,7 @@ def require_members(merger: InstanceMerger) -> Iterator[Guard]:
             yield require_minimum(code, number, join_names([print_expression(item) for item in items]))
 
 
-def require_length(length: Expr, number: int) -> Guard:
+def require_row_length(length: Expr, number: int) -> Guard:
     """Require that a row has at least so many members: of a length `n - 1`, n must be one more."""
     match length:
         case Infix("-", whole, Literal(int(less))):

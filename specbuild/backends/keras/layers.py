@@ -18,7 +18,7 @@ from specbuild.backends.module_parts import (
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, Construction, LayerRow, Member
 from specbuild.codegen.lowered_steps import LoweredStep
-from specbuild.codegen.requirements import list_rows, require_length
+from specbuild.codegen.requirements import list_rows, require_row_length
 from specbuild.codegen.tree import (
     Assign,
     Attribute,
@@ -53,7 +53,7 @@ def refuse_empty_rows(class_spec: ClassSpec) -> ClassSpec:
     lengths = [row.members.length for row in rows if row.names is None and not row.members.head]
     names = {*class_spec.params, *class_spec.derived}
     guards = {
-        require_length(length, 1): None
+        require_row_length(length, 1): None
         for length in lengths
         if (read := {*list_read_names(length)}) and read <= names
     }
