@@ -9,12 +9,13 @@ from typing import Any
 from specbuild.expressions import ExpressionError, concrete, evaluate_expression, expression_of
 from specbuild.ir.axis_sources import AxisOfInput, reads_input_size, trace_axis
 from specbuild.ir.graph import Block, Node, Ref, runtime_sizes
-from specbuild.ir.size_functions import SizeFunctions, first_size, has_expressions, infer_results
+from specbuild.ir.size_functions import SizeFunctions, first_size, has_expressions
 from specbuild.ops.attribute_kinds import Integer
 from specbuild.ops.base import Op
 from specbuild.ops.types import CHANNEL
 
 Need = tuple[Ref, str, int]  # an axis of a value, and the least size of it
+MAX_TRIALS = 4_000  # after so many, a long block gets no further checks
 TRIED = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64)
 
 
@@ -59,6 +60,8 @@ def list_needs(block: Block, functions: SizeFunctions) -> Iterator[Need]:
     for node in block.nodes:
         if not isinstance(node.op, Op):
             continue
+        if functions.tried > MAX_TRIALS:
+            return
         numbers = [
             (size, 1) for type_ in (node.type, *node.parts.values()) for size in sizes_beside_channels(type_)
         ]
@@ -68,7 +71,7 @@ def list_needs(block: Block, functions: SizeFunctions) -> Iterator[Need]:
                 known.add(expression.text)
                 yield from needs_of_expression(block, number, least)
         if node.op.accepts_too_little and not has_expressions(node.op):
-            yield from needs_of_step(block, node)
+            yield from needs_of_step(block, node, functions)
         if len(node.inputs) > 1:
             yield from needs_of_joint_axes(block, node, node.op, functions)
 
@@ -85,18 +88,18 @@ def list_counts(op: Op) -> Iterator[tuple[int, int]]:
             yield value, kind.minimum
 
 
-def needs_of_step(block: Block, node: Node) -> Iterator[Need]:
+def needs_of_step(block: Block, node: Node, functions: SizeFunctions) -> Iterator[Need]:
     """Yield what a step by itself needs of the values that it reads."""
     for index, ref in enumerate(node.inputs):
         type_ = None if ref is None else block.value_type(ref)
         if ref is None or type_ is None or not type_.batched:
             continue
         for axis, size in type_.sizes.items():
-            if axis == CHANNEL or not infer_results(block, node, index, axis, concrete(size)):
+            if axis == CHANNEL or not functions.fits(node, index, axis, concrete(size)):
                 continue
 
             def fits(size: int, index: int = index, axis: str = axis) -> bool:
-                return bool(infer_results(block, node, index, axis, size))
+                return functions.fits(node, index, axis, size)
 
             least = first_size(concrete(size), fits)
             if least is not None and least > 1:
@@ -132,6 +135,9 @@ def needs_of_joint_axes(block: Block, node: Node, op: Op, functions: SizeFunctio
     for group in op.joint_axes(*types):
         places = {(ref, axis) for index, axis in group if (ref := node.inputs[index]) is not None}
         places = {place for place in places if place[1] != CHANNEL}
+        traced = {trace_axis(block, *place) for place in places}
+        if len(traced) == 1 and None not in traced:
+            continue
         roots = {root for place in places if (root := functions.find_root(*place)) is not None}
         if len(places) < 2 or len(roots) != 1:
             continue

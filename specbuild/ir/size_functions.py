@@ -39,19 +39,27 @@ class SizeFunctions:
     def __init__(self, block: Block) -> None:
         self.block = block
         self.hops: dict[AxisOfValue, Hop | None] = {}
+        self.roots: dict[AxisOfValue, AxisOfInput | None] = {}
+        self.tried = 0  # how often the results of a step were inferred
         self.known: dict[tuple[AxisOfValue, int], int | None] = {}
 
     def find_root(self, ref: Ref, axis: str) -> AxisOfInput | None:
         """Return the axis of an input that alone decides a size; None if there is none, or if it cannot be said."""
-        place = (ref, axis)
-        for _ in range(MAX_STEPS):
+        place, passed = (ref, axis), list[AxisOfValue]()
+        found = None
+        while place not in self.roots:
             if place[0] in self.block.inputs:
-                return place if place[1] in self.block.inputs[place[0]] else None
+                found = place if place[1] in self.block.inputs[place[0]] else None
+                break
+            passed.append(place)
             hop = self.find_hop(place)
             if hop is None or hop.before is None:
-                return None
+                break
             place = hop.before
-        return None
+        else:
+            found = self.roots[place]
+        self.roots |= dict.fromkeys(passed, found)  # a chain of steps is walked once
+        return found
 
     def is_constant(self, ref: Ref, axis: str) -> bool:
         """Return whether an axis has the same size whatever the sizes of the inputs are."""
@@ -123,8 +131,14 @@ class SizeFunctions:
         before = node.inputs[list(inner.inputs).index(root[0])]
         return None if before is None else Hop((before, root[1]), partial(functions.size_at, ref, axis))
 
+    def fits(self, node: Node, index: int, axis: str, size: int) -> bool:
+        """Return whether a step has results where an axis of one of its inputs has this size."""
+        self.tried += 1
+        return bool(infer_results(self.block, node, index, axis, size))
+
     def infer_size(self, node: Node, index: int, axis: str, output: str, size: int) -> int | None:
         """Return the size of an axis of a result where an input of the step has another size."""
+        self.tried += 1
         results = infer_results(self.block, node, index, axis, size)
         if not results:
             return None
