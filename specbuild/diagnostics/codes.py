@@ -281,7 +281,7 @@ CODES: dict[str, Explanation] = {
         "A model uses at most 600 different blocks. "
         "A size that can be any is tried at three other sizes, and all these models together have at most 10,000 steps. "
         "All expressions that are evaluated have at most 40,000 parts, where new ones and those of tables count three times. "
-        "An op has at most 100 inputs, and ops that join any number of them 20,000 in all. In one block, edits may change steps at most 1,000 times. "
+        "An op has at most 100 inputs, and ops that join any number of them 20,000 in all. The values of all steps have at most 40,000 axes. In one block, edits may change steps at most 1,000 times. "
         "Selectors that several names can match are compared with at most 80,000 names, where each `*` counts as one more.",
     ),
     "SB503": Explanation(

@@ -83,6 +83,7 @@ class NodeBuilder:
             node = replace(node, type=type_, parts=parts, scan=scan, index=index)
         scope.nodes[node.name] = node
         scope.has_reuses |= node.reuses is not None
+        scope.work.count_axes(len(node.type.sizes) * max(1, len(node.parts)), node.at)
         scope.step_count += 1 + (node.op.step_count if isinstance(node.op, Block) else 0)
         if scope.step_count > MAX_STEPS:
             raise node.at.error(

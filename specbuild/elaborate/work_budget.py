@@ -12,6 +12,7 @@ MAX_VISITS = 6_000  # of steps, groups and repeats; those in equal instances of 
 MAX_ITEMS_READ = 4_000_000  # of lists, by all expressions together
 MAX_LETS = 20_000  # values under `let`, of all instances of blocks together
 MAX_INPUT_COUNT = 20_000  # of all ops that take any number of them
+MAX_AXES = 40_000  # of the values of all steps; those in equal instances of a block count once
 MAX_COMPARISONS = 80_000  # of names of steps with selectors that several names match
 MAX_NUMBERS = 2**24  # in tables of given or drawn numbers, of the whole model
 MAX_WRITTEN_NUMBERS = 2**16  # of those, in short tables, which stand in the code
@@ -29,7 +30,7 @@ class WorkBudget:
     def restart(self) -> None:
         """Begin to count for another elaboration."""
         self.visit_count = self.item_count = self.let_count = self.number_count = self.written_count = 0
-        self.comparison_count = self.input_count = 0
+        self.comparison_count = self.input_count = self.axis_count = 0
 
     def count_visit(self, at: SourceAddress) -> None:
         """Count a step, present or skipped. Raises SB502 if there were too many."""
@@ -65,6 +66,13 @@ class WorkBudget:
         if self.input_count > MAX_INPUT_COUNT:
             message = f"ops that join values have more than {MAX_INPUT_COUNT:,} inputs in all"
             raise at.error("SB502", message, "let fewer steps read so many values")
+
+    def count_axes(self, count: int, at: SourceAddress) -> None:
+        """Count the axes of the values of a step. Raises SB502 if there were too many."""
+        self.axis_count += count
+        if self.axis_count > MAX_AXES:
+            message = f"the values of all steps have more than {MAX_AXES:,} axes in all"
+            raise at.error("SB502", message, "use fewer steps, or values with fewer axes")
 
     def count_comparisons(self, count: int, at: SourceAddress) -> None:
         """Count names that are compared with the selector of an edit. Raises SB502 if there were too many."""

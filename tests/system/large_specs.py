@@ -228,6 +228,8 @@ OVER_A_LIMIT = {
     ),
 }
 ACCEPTED = {name: HEAD + text for name, text in DONE.items()} | {
+    "values of many axes": f"specbuild: 1\nmodel: Net\ninputs: {{x: {{{', '.join(f'a{i}: 2' for i in range(28))}}}}}\nsteps:\n"
+    + "  - relu\n  - softmax: {over: a3}\n  - mean: {over: a4}\n  - expand: {axes: {a4: 2}}\n" * 350,
     "sizes of steps": "specbuild: 1\nmodel: Net\ninputs: {x: {C: 8, H: 16, W: 16}}\nsteps:\n"
     + "".join(
         f"  - {{conv: {{channels: 8, kernel: 3}}, as: s{i}}}\n  - resize: {{size: {{H: s{i}.H, W: s{i}.W}}}}\n"
@@ -236,6 +238,11 @@ ACCEPTED = {name: HEAD + text for name, text in DONE.items()} | {
 }
 REFUSED = {name: (code, HEAD + text) for name, (code, text) in OVER_A_LIMIT.items()} | {
     "sizes that can be any": ("SB502", IMAGE + "steps:\n" + "  - conv: {channels: 8, kernel: 3}\n" * 5_000),
+    "values of many axes": (
+        "SB502",
+        f"specbuild: 1\nmodel: Net\ninputs: {{x: {{{', '.join(f'a{i}: 2' for i in range(28))}}}}}\nsteps:\n"
+        + "  - relu\n  - softmax: {over: a3}\n  - mean: {over: a4}\n  - expand: {axes: {a4: 2}}\n" * 900,
+    ),
     "inputs with sizes that can be any": (
         "SB502",
         "specbuild: 1\nmodel: Net\ninputs: {"

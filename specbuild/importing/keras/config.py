@@ -17,6 +17,7 @@ from specbuild.importing.keras.handlers.registry import HANDLERS, operation_name
 MODELS = ("Functional", "Sequential", "Model")
 WRAPPED = {"Bidirectional": ("layer", "backward_layer"), "TimeDistributed": ("layer",)}
 MAX_DEPTH = 16  # of models in models
+MAX_LAYERS = 5_000  # of all of them; Keras takes time to build each
 # What does not change what a built model computes.
 TRAINING_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 OWN_MODULE = re.compile(r"keras(\.[A-Za-z_]\w*)*")
@@ -46,6 +47,7 @@ class ConfigCleaner:
 
     def __init__(self) -> None:
         self.reasons: dict[tuple[str, str, str], list[str]] = {}  # why, with the hint, and where
+        self.layer_count = 0
 
     def refuse(self, name: str, path: str, reason: str, hint: str = "") -> None:
         self.reasons.setdefault((name, reason, hint), []).append(path or "the model")
@@ -59,7 +61,10 @@ class ConfigCleaner:
         return errors
 
     def clean_layer(self, layer: Any, path: str, depth: int) -> dict[str, Any]:
-        """Return a layer or model without what is not needed."""
+        """Return a layer or model without what is not needed. Raises SpecError SB961 if there are too many."""
+        self.layer_count += 1
+        if self.layer_count > MAX_LAYERS:
+            raise SpecError("SB961", f"the model has more than {MAX_LAYERS:,} layers")
         if not isinstance(layer, dict) or not isinstance(layer.get("config"), dict) or depth > MAX_DEPTH:
             self.refuse("the configuration", path, "not that of a layer")
             return {}
