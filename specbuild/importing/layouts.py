@@ -92,7 +92,7 @@ def merge_dim(low: Lowerer, value: NamedValue, dim: int) -> NamedValue:
     """Merge the axes of a dimension into one. Axes of size 1 are removed instead."""
     axes = value.dims[dim]
     large = [a for a in axes if value.axes[a] != 1]
-    if len(large) <= 1 and INSIDE.get(axes[0]) != axes[-1]:
+    if len(large) <= 1 and INSIDE.get(axes[0]) != axes[-1] and not low.is_read_again(value):
         kept = large or ["C" if "C" in axes else axes[0]]
         gone = [a for a in axes if a not in kept]
         if all(map(low.is_free, gone)):
@@ -253,7 +253,7 @@ def cut_axes(low: Lowerer, value: NamedValue, shape: Sequence[int]) -> list[list
         piece: list[tuple[str, int]] = []
         while size > 1 and pieces and is_single_window(waiting):
             pieces[-1].append(waiting.pop(0))
-        if size == 1 and is_single_window(waiting):
+        if size == 1 and waiting and waiting[0][1] == 1:
             piece.append(waiting.pop(0))
         while size > 1:
             axis, room = waiting.pop(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,13 @@ def find_used_values(trace: Trace) -> set[int]:
     return used
 
 
+def count_reads(trace: Trace) -> Counter[str]:
+    """Return how many calls of functions read each weight, by its name."""
+    calls = [call for call in walk_calls(trace.root) if isinstance(call, FunctionCall)]
+    numbers = [n for call in calls for n in {ref.number for ref in list_refs([call.arguments, call.keywords])}]
+    return Counter(trace.values[number].name for number in numbers)
+
+
 def find_shared_kernels(trace: Trace) -> set[str]:
     """Return the first names of the weights that layers of several kinds use, such as an embedding and a linear layer."""
     users: dict[str, set[str]] = {}
@@ -43,6 +51,7 @@ class Lowerer:
         self.trace, self.constants, self.batch = trace, constants, trace.batch
         self.names = PlaceholderNames()
         self.used = find_used_values(trace)
+        self.read_counts = count_reads(trace)
         self.values: dict[int, NamedValue] = {}
         self.steps: list[Step] = []
         self.path = ""  # of the module that is lowered
@@ -154,6 +163,13 @@ class Lowerer:
 
     def is_free(self, axis: str) -> bool:
         return self.names.is_free(axis)
+
+    def is_read_again(self, value: NamedValue) -> bool:
+        """Return whether a value is a weight by itself that several calls read: each may need all of its axes."""
+        step = value.source.step
+        if not isinstance(step, Step) or step.op != "weight":
+            return False
+        return any(self.read_counts[published.name] > 1 for published in step.weights.values())
 
     def unused_axis(self, wanted: str, *values: NamedValue) -> str:
         return number_name(wanted, {axis for value in values for axis in value.axes})

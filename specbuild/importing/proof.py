@@ -119,10 +119,11 @@ class ProofComparison:
         factors = [self.runs.draw_factors(output) for _, output in outputs]
         try:
             original = self.runs.run_original(model.graph, inputs, factors, modes)
-        except WorkerFailure as failure:
+        except (RefusedJob, WorkerFailure) as failure:
             if "train" not in modes:
                 raise
-            proof.training = f"the original fails on this input: {failure}"
+            is_failure = isinstance(failure, WorkerFailure)
+            proof.training = f"the original fails on this input: {failure}" if is_failure else str(failure)
             modes = [mode for mode in modes if mode != "train"]
             original = self.runs.run_original(model.graph, inputs, factors, modes)
         emitted = self.runs.run_emitted(model, inputs, factors, modes)

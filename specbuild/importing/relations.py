@@ -41,6 +41,7 @@ NO_FACTORS = re.compile(
 # Attributes of ops that may be a multiple or a part of the channels, though there is only one sample.
 ARITHMETIC = ("channels", "features", "units", "groups", "into", "axes")
 MIN_SIZE = 8
+KERNEL_SIZE = re.compile("kernel")
 KERNEL = {"O", "I"}  # the axes that all kernels have
 HIDDEN_RATIO = re.compile("mlp|expan|ffn|hidden")  # factors of the hidden channels
 HEADS = re.compile("head|^h$")
@@ -261,6 +262,7 @@ class Relations:
         arguments = [n for n in (*self.params, *self.arguments) if n not in self.added or n in self.params]
         if not is_same:
             yield from dict.fromkeys(arguments)
+            yield from self.list_kernel_sizes(channels, arguments)
         if channels and not (varies or not is_same):
             yield channels
         if not sized:
@@ -291,6 +293,12 @@ class Relations:
             yield from (f"{channels} // {k}" for k in (FEW if is_same else DIVISORS))
         if channels and not is_same:
             yield from self.list_rounded(channels, whole, values)
+
+    def list_kernel_sizes(self, channels: str, arguments: Sequence[str]) -> Iterator[str]:
+        """Yield the sizes of a kernel of all channels as one row."""
+        for name in [n for n in arguments if KERNEL_SIZE.search(n) and self.is_whole(n)] if channels else ():
+            yield f"{name} * {channels}"
+            yield f"{name} * {name} * {channels}"
 
     def list_rounded(self, channels: str, whole: Sequence[str], values: Sequence[Any]) -> Iterator[str]:
         """Yield numbers of channels that have a least one, or are rounded to a multiple of 8 as MobileNet's are."""

@@ -99,10 +99,21 @@ def settle_step(step: Step, names: PlaceholderNames, tables: GivenTables) -> Non
     """Write the names of axes that have been found into a step, and the numbers of a table as an expression."""
     step.attributes = settle_value(step.attributes, names)
     step.axes = expand_sizes(step.axes, names)
+    if step.op == "flatten":
+        drop_unnamed_axes(step, names)
     if step.op in ("weight", "const"):
         step.axes = dict(step.attributes["axes"])
     if step.op == "const" and step.table is not None:
         settle_table(step, tables)
+
+
+def drop_unnamed_axes(step: Step, names: PlaceholderNames) -> None:
+    """Leave axes of size 1 that never got a name out of what is merged: a weight does not have them."""
+    axes = [a for a in step.attributes["axes"] if not names.is_free(a)]
+    if len(axes) == 1:
+        step.op, step.attributes = "rename", {"axes": {axes[0]: step.attributes.get("into", "C")}}
+    else:
+        step.attributes["axes"] = axes
 
 
 def settle_value(value: Any, names: PlaceholderNames) -> Any:
@@ -164,7 +175,7 @@ def rewrite_once(instance: Instance) -> bool:
         if isinstance(before, Step) and is_apart and any(rule(before, step) for rule in REWRITES):
             replace_step(instance, step, ValueSource(before))
             return True
-        if step.op == "rename" and not step.attributes["axes"]:
+        if step.op == "rename" and all(a == b for a, b in step.attributes["axes"].items()):
             replace_step(instance, step, step.sources[0])
             return True
     return False

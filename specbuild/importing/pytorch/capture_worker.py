@@ -21,6 +21,7 @@ from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatc
 from specbuild.importing.pytorch.full_precision_worker import FullPrecision
 from specbuild.importing.pytorch.operators_worker import call_with_operators, describe_operators
 from specbuild.importing.pytorch.precise_constants_worker import refine_constants
+from specbuild.importing.pytorch.randomness_worker import RandomnessWatch
 from specbuild.importing.pytorch.reader import READER
 from specbuild.importing.pytorch.recorder_worker import copy_values, record_model
 from specbuild.importing.pytorch.statistics_worker import measure_statistics
@@ -225,7 +226,8 @@ def run_original(model: Any, job: Job) -> Tensors:
         results |= {f"value:{n}": v for n, v in copy_values(model, inputs, job["values"]).items()}
     if "train" in job["modes"]:
         remove_dropout(model)
-        results |= differentiate(model.train(), arrays, job, "trained_")
+        with RandomnessWatch():
+            results |= differentiate(model.train(), arrays, job, "trained_")
         results |= {
             f"statistic:{n}": copy_array(b) for n, b in model.named_buffers() if b.is_floating_point()
         }

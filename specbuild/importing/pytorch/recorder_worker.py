@@ -25,6 +25,7 @@ from specbuild.importing.pytorch.module_facts_worker import (
     layer_kind,
     plain_items,
 )
+from specbuild.importing.pytorch.randomness_worker import RANDOM
 from specbuild.importing.pytorch.tensor_facts_worker import (
     find_memory,
     list_tensors,
@@ -39,7 +40,6 @@ NEW_TENSORS = frozenset(
     "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like zero_".split()
 )
 UNSET_TENSORS = frozenset("empty empty_like new_empty empty_strided new_empty_strided".split())
-RANDOM = frozenset("rand randn randint rand_like randn_like bernoulli bernoulli_ normal_ uniform_".split())
 PASSED_BY = ("torch.jit", "torch.compiler", "torch._assert", "torch._dynamo")
 
 
