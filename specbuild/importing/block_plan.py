@@ -14,7 +14,10 @@ from specbuild.ops import OPS
 
 # What authors call the sizes of parts of an axis.
 PART_WORDS = {
-    "heads": ("num_heads", "n_heads", "n_head", "nheads", "nhead", "heads", "h"),
+    "heads": (
+        *("num_heads", "n_heads", "n_head", "num_attention_heads", "nheads", "nhead", "heads", "h"),
+        *("num_kv_heads", "n_kv_heads", "n_kv_head", "num_key_value_heads", "kv_heads"),
+    ),
     **dict.fromkeys(("h", "w"), ("window_size",)),
 }
 PLACES = ("D", "H", "W")

@@ -144,6 +144,8 @@ def merged_name(low: Lowerer, value: NamedValue, axes: Dim) -> str:
         name = "W"
     elif "T" in axes or all(a in PLACES for a in axes):
         name = "T"
+    elif "heads" in axes and low.is_free(axes[-1]):  # those of keys, repeated for the queries that share them
+        name = "heads"
     else:
         name = axes[-1] if not low.is_free(axes[-1]) else "T" if "C" in others else "C"
     return number_name(name, others)
@@ -253,7 +255,7 @@ def cut_axes(low: Lowerer, value: NamedValue, shape: Sequence[int]) -> list[list
         piece: list[tuple[str, int]] = []
         while size > 1 and pieces and is_single_window(waiting):
             pieces[-1].append(waiting.pop(0))
-        if size == 1 and waiting and waiting[0][1] == 1:
+        if size == 1 and (is_single_window(waiting) or is_single_output(low, waiting)):
             piece.append(waiting.pop(0))
         while size > 1:
             axis, room = waiting.pop(0)
@@ -278,6 +280,11 @@ def is_single_window(waiting: Sequence[tuple[str, int]]) -> bool:
         return False
     # the places are called H and W again where a window was pooled
     return len(waiting) < 2 or waiting[1][0].lower() != INSIDE[waiting[0][0]]
+
+
+def is_single_output(low: Lowerer, waiting: Sequence[tuple[str, int]]) -> bool:
+    """Return whether the next axis is one of a weight, which stays by itself: the only output of its kernel."""
+    return bool(waiting) and waiting[0][1] == 1 and low.is_free(waiting[0][0])
 
 
 def arrange_pieces(low: Lowerer, value: NamedValue, pieces: list[list[tuple[str, int]]]) -> NamedValue:

@@ -29,7 +29,9 @@ def find_used_values(trace: Trace) -> set[int]:
 def count_reads(trace: Trace) -> Counter[str]:
     """Return how many calls of functions read each weight, by its name."""
     calls = [call for call in walk_calls(trace.root) if isinstance(call, FunctionCall)]
-    numbers = [n for call in calls for n in {ref.number for ref in list_refs([call.arguments, call.keywords])}]
+    numbers = [
+        n for call in calls for n in {ref.number for ref in list_refs([call.arguments, call.keywords])}
+    ]
     return Counter(trace.values[number].name for number in numbers)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from specbuild.importing.built_groups import raise_built_groups
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import (
@@ -23,6 +24,7 @@ from specbuild.importing.named_values import (
     Unsupported,
     ValueSource,
 )
+from specbuild.importing.step_patterns import PatternFinder
 from specbuild.importing.trace import (
     Call,
     FunctionCall,
@@ -57,6 +59,7 @@ class TraceLowering:
         reader: ModelReader,
         partial: bool = False,
     ):
+        trace = replace(trace, root=raise_built_groups(trace.root))
         self.trace, self.axes, self.reader, self.partial = trace, axes, reader, partial
         self.handlers = reader.handler_table
         self.low = Lowerer(trace, constants, self.handlers.name_weight)
@@ -157,6 +160,7 @@ class TraceLowering:
                 except Unsupported as error:
                     self.refuse(error, call)
             self.unknown |= {r.number for r in results if r.number in self.unknown}
+            PatternFinder(self.low, outputs).unite_all()
         instance = Instance(call, call.class_name, inputs, steps, [v.source for v in outputs])
         return instance, outputs
 

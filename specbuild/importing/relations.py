@@ -44,6 +44,7 @@ MIN_SIZE = 8
 KERNEL_SIZE = re.compile("kernel")
 KERNEL = {"O", "I"}  # the axes that all kernels have
 HIDDEN_RATIO = re.compile("mlp|expan|ffn|hidden")  # factors of the hidden channels
+KEY_HEADS = re.compile("kv|key_value")
 HEADS = re.compile("head|^h$")
 # A window and its stride that are as large as a patch are the patch.
 WINDOW, PLACES_IN_WINDOW = re.compile("window"), ("T", "S", "R")
@@ -180,6 +181,8 @@ class Relations:
     def find_place(self, axis: str, values: Sequence[int], members: Sequence[int]) -> str:
         """Return the size of an axis of the first input, or how many windows it has; empty if it is neither."""
         place = {"rows": "H", "columns": "W"}.get(axis, axis)
+        if axis == "R" and (repeats := self.find_key_repeats(values, members)):
+            return repeats
         windows = [n for n in (*self.params, *self.arguments) if WINDOW.search(n) and self.is_whole(n)]
         if axis in PLACES_IN_WINDOW:
             sides = (side for n in windows for side in (n, f"(2 * {n} - 1)"))
@@ -265,13 +268,13 @@ class Relations:
             yield from self.list_kernel_sizes(channels, arguments)
         if channels and not (varies or not is_same):
             yield channels
+        if all(is_number(v) and v < 0 for v in values) and not (sized and is_same):
+            yield from (f"-{n}" for n in arguments if is_number(self.column(n)[0]))
         if not sized:
-            yield from (
-                f"-{n}" for n in arguments if all(v < 0 for v in values) and is_number(self.column(n)[0])
-            )
             yield from self.flags
             return
         whole = [n for n in dict.fromkeys(arguments) if self.is_whole(n)]
+        yield from self.list_key_widths(channels, whole)
         if is_same:
             yield from (n for n in whole if n in self.params or SIZES.search(n))
         whole = [n for n in whole if not NO_FACTORS.search(n)]
@@ -299,6 +302,20 @@ class Relations:
         for name in [n for n in arguments if KERNEL_SIZE.search(n) and self.is_whole(n)] if channels else ():
             yield f"{name} * {channels}"
             yield f"{name} * {name} * {channels}"
+
+    def find_key_repeats(self, values: Sequence[int], members: Sequence[int]) -> str:
+        """Return how many heads of queries share each key, if this number says it; else nothing."""
+        whole = [n for n in self.arguments if HEADS.search(n) and self.is_whole(n)]
+        groups = [n for n in whole if KEY_HEADS.search(n)]
+        candidates = (f"{n} // {g}" for g in groups for n in whole if n not in groups)
+        found = self.expressions.find(candidates, values, members)
+        return "" if found is None else self.use(str(found))
+
+    def list_key_widths(self, channels: str, whole: Sequence[str]) -> Iterator[str]:
+        """Yield the widths of keys that several heads of queries share."""
+        groups = [n for n in whole if KEY_HEADS.search(n)] if channels else []
+        heads = [n for n in whole if HEADS.search(n) and n not in groups]
+        yield from (f"{channels} // {n} * {g}" for g in groups for n in heads)
 
     def list_rounded(self, channels: str, whole: Sequence[str], values: Sequence[Any]) -> Iterator[str]:
         """Yield numbers of channels that have a least one, or are rounded to a multiple of 8 as MobileNet's are."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+MIN_POWERS = 3  # of which one rule can be told from a coincidence
 ROUNDING = 2e-6  # of rates that were rounded to six digits
 
 
@@ -34,7 +35,19 @@ def fold_values(values: Sequence[Any]) -> Any:
             return rise if not first else f"i + {first}" if step == 1 else f"{first} + {rise}"
         if len(values) > 3 and len(set(values[::2])) == len(set(values[1::2])) == 1:
             return f"{first} if i % 2 == 0 else {values[1]}"
+        return fit_power(values)
     return None
+
+
+def fit_power(values: Sequence[int]) -> str | None:
+    """Return a * b ** i for numbers that are multiplied each time, such as dilations; None if they are not."""
+    first = values[0]
+    if len(values) < MIN_POWERS or not first or values[1] % first:
+        return None
+    base = values[1] // first
+    if base < 2 or any(v != first * base**i for i, v in enumerate(values)):
+        return None
+    return f"{base} ** i" if first == 1 else f"{first} * {base} ** i"
 
 
 def fit_line(values: Sequence[float]) -> str | None:

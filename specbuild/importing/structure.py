@@ -13,6 +13,7 @@ from specbuild.frontend.names import find_name_problem
 from specbuild.importing.aligning import Mismatch, SourceMatcher, align_instances, step_key
 from specbuild.importing.axis_names import number_name
 from specbuild.importing.block_plan import plan_block, plan_model
+from specbuild.importing.list_runs import fold_list_runs
 from specbuild.importing.model_params import ModelParams, lift_arguments
 from specbuild.importing.named_values import Instance
 from specbuild.importing.plans import Plans
@@ -45,6 +46,7 @@ def plan_blocks(model: Instance, *others: Instance) -> PlannedModel:
             add_plans(key[0], cluster, plans, model)
     tops = [plan_model(top, plans) for top in models]
     lifted = lift_arguments(tops, plans)
+    fold_list_runs(tops[0], plans)
     blocks, places = list(plans.plans), plans.places
     planned = []
     for top in tops:

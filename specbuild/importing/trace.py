@@ -82,6 +82,9 @@ class ModuleCall(Struct, frozen=True):
     is_sequential: bool = False
     has_weights: bool = False
     line: str = ""
+    builder: str = (
+        ""  # of a container of layers: the function that returned it, whose arguments are in `constructor`
+    )
 
 
 Call: TypeAlias = FunctionCall | ModuleCall
@@ -221,7 +224,9 @@ def decode_call(data: dict[str, Any]) -> Call:
 
 
 def decode_module(data: dict[str, Any]) -> ModuleCall:
-    plain = {key: data[key] for key in data.keys() & {"constructor", "settings", "repetition", "line"}}
+    plain = {
+        key: data[key] for key in data.keys() & {"constructor", "settings", "repetition", "line", "builder"}
+    }
     return ModuleCall(
         data.get("path", ""),
         data["class_name"],

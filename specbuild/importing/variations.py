@@ -103,7 +103,7 @@ def varies_as_size(name: str, value: Any, fixed: set[int]) -> bool:
     values = list(value) if isinstance(value, list | tuple) else [value]
     if not values or not all(isinstance(v, int) and not isinstance(v, bool) and v > 1 for v in values):
         return False
-    is_free = not FIXED.search(name) and not any(v in fixed for v in values)
+    is_free = not FIXED.search(name) and (isinstance(value, list | tuple) or value not in fixed)
     if name in CLASS_COUNTS or COUNT_NAME.search(name):
         return False
     return is_free and (has_size_name(name) or (min(values) >= MIN_SIZE and not COUNTS.search(name)))

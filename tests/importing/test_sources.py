@@ -7,9 +7,11 @@ from importlib import import_module
 import pytest
 import torch
 
+import specbuild
 from specbuild.importing.importer import ImportedModel
 from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
 from tests.importing.compared import import_live, largest_difference
+from tests.importing.sources.rgbd_encoder import RgbdEncoder
 
 SOURCES: dict[str, dict[str, tuple[int, ...]]] = {
     "gan.Generator": {"z": (16,)},
@@ -18,6 +20,9 @@ SOURCES: dict[str, dict[str, tuple[int, ...]]] = {
     "detr.Detr": {"image": (3, 64, 96)},
     "conformer.Conformer": {"frames": (15, 20)},
     "attention_unet.AttentionUnet": {"image": (3, 32, 32)},
+    "grouped_decoder.Decoder": {"idx": (12,)},
+    "rgbd_encoder.RgbdEncoder": {"image": (3, 32, 32), "depth": (1, 32, 32)},
+    "causal_convolutions.CausalNet": {"x": (30, 3)},
     "taggers.BiLstmTagger": {"tokens": (9,)},
     "taggers.TwoTowers": {"query": (6,), "document": (9,)},
 }
@@ -63,3 +68,51 @@ def test_the_last_state_of_a_recurrent_layer_is_read_by_its_name() -> None:
 def test_a_gate_of_a_unet_takes_the_size_of_its_skip() -> None:
     text = import_source("attention_unet.AttentionUnet")[0].text
     assert "      - resize: {like: skip, mode: bilinear}\n        from: x\n" in text
+
+
+def test_what_is_written_out_becomes_the_op_and_settings_give_the_words() -> None:
+    imported = import_source("grouped_decoder.Decoder")[0]
+    for line in (
+        "params: {n_heads: 8, n_kv_heads: 2}",
+        "- linear: {features: x.C // n_heads * n_kv_heads, bias: false}",
+        "- expand: {axes: {R: n_heads // n_kv_heads}}",
+        "- rms_norm: {epsilon: 1e-5}\n        as: attn_norm",
+        "- glu\n",
+        "- silu\n",
+        "- mish\n",
+    ):
+        assert line in imported.text, imported.text
+    assert imported.key_map.is_strict and "sigmoid" not in imported.text
+    fewer = imported.text.replace("n_kv_heads: 2}", "n_kv_heads: 4}").replace("n_heads: 8", "n_heads: 4")
+    assert specbuild.load(fewer).source("torch")
+
+
+def test_rows_of_layers_that_a_function_builds_are_blocks() -> None:
+    imported = import_source("rgbd_encoder.RgbdEncoder")[0]
+    assert "  ConvBnRelu:\n    params: {out_channels: int, kernel: int, stride: int}\n" in imported.text
+    assert (
+        "      - ConvBnRelu: {out_channels: width, kernel: 5, stride: 2}\n        as: stem\n" in imported.text
+    )
+    assert "MakeHead" not in imported.text  # there are only two
+
+
+def test_training_that_draws_random_numbers_is_told() -> None:
+    made = specbuild.import_module(lambda: RgbdEncoder(), {"image": "3x32x32", "depth": "1x32x32"})
+    assert made.is_equal, made.report
+    [told] = [line for line in made.report if line.startswith("not compared in training")]
+    assert "the original draws random numbers then: randn_like (" in told
+
+
+def test_blocks_over_a_list_of_widths_are_one_line_and_take_other_lists() -> None:
+    imported, model, _ = import_source("causal_convolutions.CausalNet")
+    assert (
+        '  - CausalBlock: {width: "widths[i]", padding: 2 * 2 ** i, dilation: 2 ** i}\n'
+        "    repeat: len(widths)\n    as: blocks\n"
+    ) in imported.text
+    assert '      - slice: {over: T, stop: "-padding"}\n' in imported.text
+    wider = specbuild.load(imported.text, widths=[4, 8, 8, 8, 5]).build("torch").double().eval()
+    with ConstructorWatch():
+        other = type(model)(widths=(4, 8, 8, 8, 5)).double().eval()  # type: ignore[call-arg]
+    wider.load_state_dict(other.state_dict(), strict=True)
+    x = torch.randn(2, 30, 3, dtype=torch.float64)
+    assert torch.allclose(wider(x), other(x), atol=1e-12)

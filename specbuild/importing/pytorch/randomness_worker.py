@@ -9,10 +9,12 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from specbuild.importing.pytorch.value_recorder_worker import find_source_line
 from specbuild.runtimes.worker_jobs import RefusedJob
 
-RANDOM = frozenset("rand randn randint rand_like randn_like bernoulli bernoulli_ normal normal_ uniform_".split())
+RANDOM = frozenset(
+    "rand randn randint rand_like randn_like bernoulli bernoulli_ normal normal_ uniform_".split()
+)
 
 
-class RandomnessWatch(TorchFunctionMode):
+class RandomnessWatch(TorchFunctionMode):  # type: ignore[misc]
     """While it is active, a function that draws random numbers raises RefusedJob; dropout by a layer does not."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -216,6 +216,7 @@ class Recorder(ValueRecorder):
             is_container(module, opened.path, opened.body, given),
             any(True for _ in module.parameters()),
             opened.line,
+            self.watch.find_builder(module),
         )
 
 

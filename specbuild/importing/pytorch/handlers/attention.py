@@ -96,4 +96,12 @@ def align_mask(low: Lowerer, query: NamedValue, key: NamedValue, mask: NamedValu
     scores = NamedValue(
         query.source, {**axes, "S": key.axes[key.dims[-2][0]]}, (*query.dims[:-1], ("S",)), "float"
     )
-    return meet_values(low, scores, mask)[1]
+    named = low.resolve(meet_values(low, scores, mask)[1])
+    extra = [
+        a for a, n in named.axes.items() if a not in scores.axes and n == 1
+    ]  # the heads, of a single one
+    if not extra:
+        return named
+    sizes = {a: n for a, n in named.axes.items() if a not in extra}
+    dims = [tuple(a for a in dim if a not in extra) for dim in named.dims]
+    return low.emit("squeeze", [named], {"over": extra}, sizes=sizes, dims=dims)
