@@ -26,7 +26,7 @@ def find_used_values(trace: Trace) -> set[int]:
     return used
 
 
-def count_reads(trace: Trace) -> Counter[str]:
+def count_weight_readers(trace: Trace) -> Counter[str]:
     """Return how many calls of functions read each weight, by its name."""
     calls = [call for call in walk_calls(trace.root) if isinstance(call, FunctionCall)]
     numbers = [
@@ -53,7 +53,7 @@ class Lowerer:
         self.trace, self.constants, self.batch = trace, constants, trace.batch
         self.names = PlaceholderNames()
         self.used = find_used_values(trace)
-        self.read_counts = count_reads(trace)
+        self.read_counts = count_weight_readers(trace)
         self.values: dict[int, NamedValue] = {}
         self.steps: list[Step] = []
         self.path = ""  # of the module that is lowered
