@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -193,7 +193,23 @@ def test_the_page_on_training_works(tmp_path: Path) -> None:
     commands = re.findall(r"^\$? ?(specbuild .*)$", page, re.MULTILINE)
     listings = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert [len(commands), len(listings)] == [2, 3]
-    steps = [commands[0], listings[0], listings[1], commands[1], listings[2]]
+    run_steps([commands[0], listings[0], listings[1], commands[1], listings[2]], tmp_path)
+
+
+@pytest.mark.slow
+def test_the_first_hour_of_the_readme_works(tmp_path: Path) -> None:
+    """Its template is compiled, trained in PyTorch, carried over, and trained in Keras, as the README says."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    hour = readme[readme.index("## The first hour") : readme.index("From Python, ")]
+    commands = re.findall(r"^(specbuild (?:init|check|compile) [^#\n]*)", hour, re.MULTILINE)
+    [convert] = re.findall(r"`(specbuild weights convert [^`]*)`", hour)
+    torch_listing, keras_listing = re.findall(r"```python\n(.*?)```", hour, re.DOTALL)
+    assert len(commands) == 4
+    run_steps([*commands, torch_listing, convert, keras_listing], tmp_path)
+
+
+def run_steps(steps: Sequence[str], folder: Path) -> None:
+    """Run commands of specbuild and programs, one after another, in a folder."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -203,6 +219,6 @@ def test_the_page_on_training_works(tmp_path: Path) -> None:
     for step in steps:
         words = ["-m", *shlex.split(step)] if step.startswith("specbuild ") else ["-c", step]
         done = subprocess.run(
-            [sys.executable, *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+            [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True
         )
         assert not done.returncode, f"{step}\n{done.stderr}"
