@@ -231,7 +231,9 @@ class ValueSteps:
 
         For an input of the block, after all steps.
         """
+        keys = {key, key.partition("@")[0]}  # one of several results has the name of its step before the sign
         for index in range(len(self.steps) - 1, -1, -1):
-            if self.steps[index].key == key or key in self.steps[index].parts:
+            step = self.steps[index]
+            if step.key in keys and (step.key == key or key in step.parts):
                 return index + 1
         return len(self.steps)
