@@ -11,6 +11,7 @@ import torch
 
 from specbuild import load
 from specbuild.api import Model
+from specbuild.backends import load_backend
 from specbuild.compiler.weight_locations import to_framework
 from specbuild.expressions import concrete
 from specbuild.ir.graph import walk_ops
@@ -69,14 +70,21 @@ def compare_deployed(source: Any, /, **params: Any) -> Compared:
     """Deploy a spec, and compare its outputs with those of the trained model."""
     trained = load(source, **params)
     model = deploy_model(trained)
-    random = torch.Generator().manual_seed(0)
+    random, order = torch.Generator().manual_seed(0), load_backend("torch").natural_order
     inputs = [
-        torch.randn(3, *map(concrete, x.sizes.values()), generator=random, dtype=torch.float64)
+        torch.randn(3, *(concrete(x[axis]) for axis in order(x)), generator=random, dtype=torch.float64)
         for x in trained.graph.inputs.values()
     ]
     weights = draw_weights(trained)
     expected = run_model(trained, weights, inputs)
     outputs = run_model(model, carry_weights(model, weights), inputs)
     assert len(expected) == len(outputs)
-    differences = [float((a - b).abs().max() / a.abs().max()) for a, b in zip(expected, outputs, strict=True)]
-    return Compared(model, max(differences))
+    return Compared(model, max(map(relative_difference, expected, outputs)))
+
+
+def relative_difference(a: torch.Tensor, b: torch.Tensor) -> float:
+    """The largest difference, relative to the largest number; what is not a number must be none in both."""
+    a, b = a.double(), b.double()
+    assert torch.equal(a.isfinite(), b.isfinite())
+    a, b = a.nan_to_num(0, 0, 0), b.nan_to_num(0, 0, 0)
+    return float((a - b).abs().max() / a.abs().max().clamp_min(1e-30))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from specbuild.ops import OPS
 from specbuild.parity.participants import runtime_names
+from tests.system.random_specs.deployed_forms import try_deployment
 from tests.system.random_specs.other_arguments import try_arguments
 from tests.system.random_specs.running import BATCH, Outcome, coverage, kept, run
 from tests.system.random_specs.shrinking import smaller
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument(
         "--arguments", type=int, default=0, help="how many constructor arguments of each to try"
     )
+    parser.add_argument("--deploy", action="store_true", help="also deploy each, and compare it in PyTorch")
     given = parser.parse_args()
     began = time.process_time()
     drawn = {
@@ -54,6 +56,11 @@ def main() -> int:
                 if not trial.is_right:
                     print(f"{name} {trial}", flush=True)
         print(f"constructor arguments in PyTorch: {dict(tried)}")
+    if given.deploy:
+        deployed = {name: try_deployment(one.data) for name, one in drawn.items()}
+        print(f"deployed forms: {dict(Counter(told.partition(':')[0] for told in deployed.values()))}")
+        wrong = {name: told for name, told in deployed.items() if told.startswith("differs")}
+        print("".join(f"{name} deployed {told}\n" for name, told in wrong.items()), end="", flush=True)
     for outcome in failed[: given.shrink]:
         small = smaller(outcome, given.runtime)
         print(f"{outcome.name} made small: {small.told[:300]} -> {kept(small, given.failures / 'small')}")

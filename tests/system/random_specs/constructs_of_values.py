@@ -13,6 +13,7 @@ from tests.system.random_specs.operations import apply
 from tests.system.random_specs.pieces import ASSUMED, need, whole
 from tests.system.random_specs.ranges import wide
 from tests.system.random_specs.scope import Scope, Unfit, Value
+from tests.system.random_specs.tensor_files import FILE, tensor_name
 
 Raw = dict[str, Any]
 
@@ -148,7 +149,7 @@ def resized(scope: Scope) -> Value:
 
 
 def numbers(scope: Scope) -> Value:
-    """A table of given numbers, multiplied."""
+    """A table of given numbers, in the spec or in a file beside it, multiplied."""
     x = need(scope, lambda v: whole(v) and len(v.sizes) <= 3)
     axes = dict(scope.random.sample(list(x.sizes.items()), scope.random.randint(1, len(x.sizes))))
     if len(axes) == 3 or any(n > 12 for n in axes.values()):
@@ -159,7 +160,10 @@ def numbers(scope: Scope) -> Value:
         return [nested(sizes[1:]) if sizes[1:] else scope.random.choice(drawn) for _ in range(sizes[0])]
 
     table = Value(None, TensorType(axes, batched=False), -1.5, 2)
-    made = scope.add({"const": {"axes": axes, "values": nested(list(axes.values()))}}, table, named=True)
+    given: Raw = {"values": nested(list(axes.values()))}
+    if scope.chance(0.4):
+        given = {"file": FILE, "tensor": tensor_name(tuple(axes.values()))}
+    made = scope.add({"const": {"axes": axes, **given}}, table, named=True)
     return apply(scope, "multiply", [x, made], {})
 
 

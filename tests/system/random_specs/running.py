@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.compiler.pipeline import compile_source
 from specbuild.compiler.weight_locations import locate_weights
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.ir.cost import model_cost
 from specbuild.ir.graph import Block, walk_ops
 from specbuild.parity.compare import ParityCase, ParityReport, compare_cases
 from tests.system.random_specs.structure import Raw, text
+from tests.system.random_specs.tensor_files import graph_of
 
 BATCH = 125  # specs a process of each framework
 
@@ -63,7 +64,7 @@ class Made:
 def made(name: str, data: Raw) -> Made | Outcome:
     """The spec compiled, or why it was not."""
     try:
-        model = build_graph(text(data))
+        model = graph_of(data, text(data))
         files = {backend: compile_source(model, backend) for backend in ("torch", "keras")}
         counts = {
             sum(math.prod(h.shape) for h in locate_weights(model, b) if h.is_trainable)

@@ -210,6 +210,8 @@ class Scope:
                 found.append(f"{word} + {n - v}")
             if 0 < v - n < 4:
                 found.append(f"{word} - {v - n}")
+        if self.has_constructs and self.last is not None and self.last.type.batched:
+            found += [f"prev.{axis}" for axis, size in self.last.sizes.items() if size == n]
         if found and self.chance(0.15):
             test = self.condition()
             return f"{self.random.choice(found)} if {test[0]} else {n}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from specbuild.compiler.pipeline import build_graph, compile_source
+from specbuild.compiler.pipeline import compile_source
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.expressions import concrete
 from specbuild.ir.graph import Block
@@ -22,6 +22,7 @@ from tests.system.random_specs.operations import apply, featured
 from tests.system.random_specs.pieces import ASSUMED, featured_on, fit_to, has_parts, need, weak, whole
 from tests.system.random_specs.ranges import grown, hull, ranged, wide
 from tests.system.random_specs.scope import Dice, Scope, Unfit, Value
+from tests.system.random_specs.tensor_files import graph_of
 
 Raw = dict[str, Any]
 KINDS = ["Gate", "Mixer", "Encoder", "Layer", "Stem", "Unit", "Fuse", "Cell", "Neck", "Wide"]
@@ -107,7 +108,7 @@ def free(data: Raw) -> Raw:
             sizes = changed["inputs"][name].get("axes", changed["inputs"][name])
             sizes[axis] = {"any": sizes[axis]}
         try:
-            model = build_graph(text(changed))
+            model = graph_of(changed, text(changed))
             compile_source(model, "torch"), compile_source(model, "keras")
         except (SpecError, SpecErrors):
             continue
@@ -453,7 +454,8 @@ def probed(scope: Scope, given: list[Value], step: Raw) -> dict[str, TensorType]
     if not all(v.type.batched for v in given):
         return None
     try:
-        model = build_graph(text({k: v for k, v in data.items() if v}))
+        given = {k: v for k, v in data.items() if v}
+        model = graph_of(given, text(given))
     except (SpecError, SpecErrors):
         return None
     node = model.nodes[-1]
