@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from specbuild.diagnostics.errors import Location, make_printable
 from specbuild.diagnostics.suggestions import join_names, list_some
+from specbuild.elaborate.library_errors import is_in_library
 from specbuild.expressions import ExpressionError, parse_expression
 from specbuild.expressions.thresholds import iterate_texts
 from specbuild.frontend.document import Spec
@@ -87,11 +88,15 @@ def describe_unused(unused: list[Node], pruned: Block, path: tuple[str, ...]) ->
 
 
 def edit_notes(model: Block) -> list[SpecNote]:
-    """Return a note on the effect of each edit, in the order of the files."""
+    """Return a note on the effect of each edit, in the order of the files; none on those that files of the library have."""
     paths_by_edit: dict[EditDef, list[str]] = {}
     for edit, path in model.applied_edits:
         paths_by_edit.setdefault(edit, []).append(path)
-    notes = [(edit.at.location, describe_edit(edit, paths)) for edit, paths in paths_by_edit.items()]
+    notes = [
+        (edit.at.location, describe_edit(edit, paths))
+        for edit, paths in paths_by_edit.items()
+        if not is_in_library(edit.at.location)
+    ]
     notes.sort(key=lambda note: (note[0].file, note[0].line))
     return [SpecNote(message, location) for location, message in notes]
 

@@ -345,6 +345,23 @@ def test_notes() -> None:
     ]
 
 
+def test_edits_of_the_library_have_no_notes() -> None:
+    """Only its own edits are news to the author of a spec."""
+    model = load("""\
+specbuild: 1
+model: Net
+imports: {ResNet: "library:backbones/keras_resnet.yaml"}
+inputs: {image: {C: 3, H: 64, W: 64}}
+steps:
+  - ResNet: {depths: [1, 1, 1, 1]}
+    as: backbone
+edits:
+  - {set: backbone.res_net.fc, to: {features: 7}}
+""")
+    found = [note.message for note in notes.edit_notes(model.full_graph)]
+    assert found == ["set features of backbone.res_net.fc"]
+
+
 def test_the_edit_is_blamed_after_which_the_fault_stays() -> None:
     """An edit that breaks something may be followed by one that mends it."""
     mended = "{set: layer2.0.conv1, to: {stride: 1}}\n{set: layer2.0.downsample.0, to: {stride: 1}}"
