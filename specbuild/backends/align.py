@@ -99,6 +99,20 @@ def split_window_axes(x: Operand, axes: Collection[str]) -> tuple[str, tuple[str
     return channel, tuple(a for a in others if a != channel)
 
 
+def list_other_axes(x: Operand, axes: Collection[str]) -> list[str]:
+    """Return the axes of a value without a batch besides those that are resized; at most one is possible.
+
+    Such a value gets a batch of size 1, and the other axis becomes its channels. Raises MissingBatch for more axes.
+    """
+    others = [a for a in x.order if a not in axes]
+    if len(others) > 1:
+        raise MissingBatch(
+            f"without a batch it resizes a value with at most one other axis, and this one is {x.type}",
+            "flatten the other axes first",
+        )
+    return others
+
+
 def weight_order(x: Operand, axes: tuple[str, ...]) -> tuple[int, ...] | None:
     """Return the permutation from `axes` to their order in `x`; None if the order is the same."""
     order = tuple(axes.index(a) for a in x.order if a in axes)

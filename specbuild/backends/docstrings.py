@@ -10,7 +10,8 @@ from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import Construction, LayerRow, member_names
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.size_checks import describe_checks
-from specbuild.codegen.tree import Name, list_read_names
+from specbuild.codegen.tree import Name
+from specbuild.codegen.tree_walk import list_read_names
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete, expression_of
 from specbuild.ir.graph import block_size_names, input_arguments
@@ -79,7 +80,7 @@ def describe_arguments(class_spec: ClassSpec) -> dict[str, str]:
 
 
 def describe_argument(class_spec: ClassSpec, name: str, all_uses: ArgumentUses) -> str:
-    """Return what the author says of an argument; if he says nothing, what the argument sets."""
+    """Return what the author says of an argument; if there is none, what the argument sets."""
     block = class_spec.block
     word = class_spec.param_words.get(name, name)
     if doc := block.docs.get(word):
@@ -136,7 +137,7 @@ class ArgumentUses:
 
 
 def find_inner_doc(class_spec: ClassSpec, step: str, attribute: str) -> str:
-    """Return what the author says of an argument of the block in a step; empty if he says nothing."""
+    """Return what the author says of an argument of the block in a step; empty if there is none."""
     inner = class_spec.inner_classes.get(step)
     return inner.block.docs.get(attribute, "") if inner is not None and attribute in inner.params else ""
 

@@ -17,8 +17,8 @@ from specbuild.codegen.constructions import (
     literal_expression,
 )
 from specbuild.codegen.lowered_steps import LoweredStep
+from specbuild.codegen.parameter_reads import find_short_condition, qualify_code
 from specbuild.codegen.short_floats import shorten_floats
-from specbuild.codegen.statements import find_short_condition, qualify_code
 from specbuild.codegen.tree import (
     Assign,
     Call,
@@ -40,10 +40,8 @@ from specbuild.codegen.tree import (
     Star,
     Statement,
     TupleOf,
-    code_fields_of_any,
-    list_read_names,
-    map_children,
 )
+from specbuild.codegen.tree_walk import code_fields_of_any, list_read_names, map_children
 from specbuild.ir.path_index import path_prefixes
 
 LONGEST_LITERAL_ROW = 3  # up to this number, equal layers are written out one by one
@@ -260,7 +258,7 @@ def condition_code(step: LoweredStep, class_spec: ClassSpec, owner: str = "") ->
 def flag_name(step: LoweredStep, class_spec: ClassSpec) -> str:
     """Return the attribute for the condition of a step. Steps of one kind with one condition share it.
 
-    A parameter that is the condition, and bears this name, is it already.
+    A parameter of this name that is the condition needs no attribute.
     """
     flags, stem = class_spec.flags, step.node.rstrip(".0123456789")
     same_kind = [

@@ -13,7 +13,7 @@ class WrapperNames(Struct, frozen=True):
     entries: frozenset[str] = frozenset()  # further entries, which are no weights
 
     def remove_additions(self, name: str) -> str:
-        """Return a name without what stands anywhere in it; the prefixes stay."""
+        """Return a name without the parts that wrappers add inside it; prefixes remain."""
         for insertion in self.insertions:
             name = name.replace(insertion, "")
         return name

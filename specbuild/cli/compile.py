@@ -151,7 +151,18 @@ def compile_command(
     ):
         if value is not None:
             raise typer.BadParameter("it is for a package: --layout package", param_hint=option)
-    request = SourceRequest(specs, backends, target, load_spec, loader, groups, check, diff, force, as_json)
+    request = SourceRequest(
+        specs,
+        backends,
+        target,
+        load_spec,
+        loader,
+        groups,
+        check=check,
+        diff=diff,
+        force=force,
+        as_json=as_json,
+    )
     check_source_usage(request)
     raise typer.Exit(compile_source_files(request))
 

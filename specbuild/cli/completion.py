@@ -135,7 +135,7 @@ def complete_open(ctx: typer.Context, incomplete: str) -> Iterable[Completion]:
 
 
 def extend_list(names: Iterable[str], incomplete: str) -> Iterable[Completion]:
-    """Offer names for the last part of a list with commas; those that stand before it are not offered again."""
+    """Offer names for the last part of a list with commas; the names before it are not offered again."""
     before, comma, _ = incomplete.rpartition(",")
     return name_only(f"{before}{comma}{name}" for name in names if name not in before.split(","))
 

@@ -161,7 +161,7 @@ def report_points(manifest: Path, found: list[ExpandedPoint], skip_invalid: bool
 
 
 def report_stale_files(folder: Path, prune: bool) -> None:
-    """Say which files in the folder no manifest lists, or remove them. Raises SB702 if that cannot be told."""
+    """Say which files in the folder no manifest lists, or remove them. Raises SB702 if it is not known which ones."""
     try:
         stale = find_stale_files(folder)
     except SpecError as error:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from msgspec import Struct
 
 from specbuild.api import Model
 from specbuild.cli.compile_report import (
@@ -18,6 +17,7 @@ from specbuild.cli.compile_report import (
     print_diff,
     print_records,
 )
+from specbuild.cli.output_options import OutputOptions
 from specbuild.cli.terminal import ExitCode, exit_code, log_line, suggest_closest
 from specbuild.compiler.line_diff import diff_file
 from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
@@ -31,7 +31,7 @@ OUTCOMES = {"same": "unchanged", "stale": "removed", "kept": "left", "yours": "l
 UNCHANGED = ("same", "kept", "yours")
 
 
-class PackageRequest(Struct, frozen=True):
+class PackageRequest(OutputOptions, frozen=True):
     """The options of `specbuild compile --layout package`."""
 
     spec: str
@@ -43,15 +43,6 @@ class PackageRequest(Struct, frozen=True):
     parity: Path | None = None
     keep: Sequence[str] = ()
     is_project: bool = False
-    check: bool = False
-    diff: bool = False
-    force: bool = False
-    as_json: bool = False
-
-    @property
-    def is_dry_run(self) -> bool:
-        """Whether files are only compared, not written."""
-        return self.check or self.diff
 
 
 def compile_package(request: PackageRequest) -> ExitCode:

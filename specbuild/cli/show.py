@@ -178,7 +178,7 @@ def print_styled_table(table: SummaryTable) -> None:
 def print_fitted(rows: Sequence[Sequence[str]], text_columns: int, styles: Sequence[str], width: int) -> None:
     """Print a table; if it is too wide, it loses the memory column, then the last column, and texts are folded.
 
-    If even folded texts leave no room, it loses the multiply-adds, whose sum stands below.
+    If even folded texts leave no room, it loses the multiply-adds, whose sum is printed below.
 
     The first row holds the headings. The first `text_columns` columns and the last are text, others numbers.
     """

@@ -19,6 +19,7 @@ from specbuild.cli.compile_report import (
     print_diff,
     print_records,
 )
+from specbuild.cli.output_options import OutputOptions
 from specbuild.cli.terminal import ExitCode, exit_code, log_line, print_error, print_text
 from specbuild.compiler.line_diff import diff_file
 from specbuild.compiler.output_files import create_folder, file_state, write_error, write_output
@@ -26,7 +27,7 @@ from specbuild.diagnostics.errors import SpecError, SpecErrors, make_printable
 from specbuild.frontend.names import to_snake_case
 
 
-class SourceRequest(Struct, frozen=True):
+class SourceRequest(OutputOptions, frozen=True):
     """The options of `specbuild compile` for source files."""
 
     specs: Sequence[str]
@@ -35,15 +36,6 @@ class SourceRequest(Struct, frozen=True):
     load: Callable[[str], Model]  # loads a spec with its variant, parameters and features
     loader: bool = False
     groups: bool = False
-    check: bool = False
-    diff: bool = False
-    force: bool = False
-    as_json: bool = False
-
-    @property
-    def is_dry_run(self) -> bool:
-        """Whether files are only compared, not written."""
-        return self.check or self.diff
 
     @property
     def has_several_files(self) -> bool:

@@ -72,7 +72,7 @@ def file_states(files: Iterable[Path]) -> FileStates:
 
 
 def check_once(spec: str, variant: str | None, settings: list[str] | None, root: Path | None) -> set[Path]:
-    """Check a spec and print what was found. Returns the files that it consists of, as far as they could be read."""
+    """Check a spec and print what was found. Returns the files that it consists of, if they could be read."""
     found: set[Path] = set()
     try:
         opened = open_spec(spec_paths.spec_path(spec), root)

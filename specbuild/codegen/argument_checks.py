@@ -318,7 +318,7 @@ def refuse_pairs(
             continue
         causes = [c for c in wrong if [*c.changed] in ([pair[0]], [pair[1]])]
         guards = list(guards_of_pair(plain.instances[0].block.name, pair, columns, flags)) if causes else []
-        for guard in guards[1:] if unseen else guards:  # that a size is large says nothing of an argument
+        for guard in guards[1:] if unseen else guards:  # a large size does not show that an argument is wrong
             explains = all(is_met(guard, c.values) for c in causes)
             if explains and not any(is_met(guard, values) for values in known):
                 yield guard

@@ -43,7 +43,7 @@ class Guard(Struct, frozen=True):
 class ClassSpec(Struct, eq=False, dict=True, weakref=True):
     """A class of the emitted file: one block, or the instances of a block that have the same structure.
 
-    Compares by identity, so that what is read off it can be kept.
+    Compares by identity, so that what is computed from it can be cached.
     """
 
     name: str
@@ -61,7 +61,7 @@ class ClassSpec(Struct, eq=False, dict=True, weakref=True):
     guards: tuple[Guard, ...] = ()
     # the size that an input must have, or a divisor of it
     size_checks: Mapping[SizeCheck, Expr] = field(default_factory=dict)
-    untried: tuple[str, ...] = ()  # names without an argument, since to try other values takes too long
+    untried: tuple[str, ...] = ()  # parameters that get no argument, since trying other values takes too long
     # sizes that no constructor takes, since a later method reads them from an input: their variables -> the input
     built_sizes: Mapping[str, str] = field(default_factory=dict)
 
@@ -75,11 +75,11 @@ class ClassSpec(Struct, eq=False, dict=True, weakref=True):
     taken_attributes: frozenset[str] = frozenset()  # of the framework, of layers, and of parameters
     used_globals: frozenset[str] = frozenset()  # modules that the code uses, and the object itself
     file_names: frozenset[str] = frozenset()  # the global names of the file, shared by all its classes
-    own_variables: frozenset[str] = frozenset()  # of a function that creates layers besides calling them
+    own_variables: frozenset[str] = frozenset()  # variables of a function that both creates and calls layers
 
     @property
     def used_variables(self) -> frozenset[str]:
-        """The names that no other variable can have in a function that creates layers besides calling them."""
+        """The names that no other variable can have in a function that both creates and calls layers."""
         return self.file_names | self.own_variables
 
     def find_owner(self, layer_name: str) -> tuple[str, ClassSpec, str] | None:
@@ -94,7 +94,7 @@ class ClassSpec(Struct, eq=False, dict=True, weakref=True):
 
     @cached_property
     def makers_by_layer(self) -> dict[str, list[LoweredStep]]:
-        """The steps that make each layer, without the thousands that may use it again, by the layer's name."""
+        """The step that creates each layer, by the layer's name; not the thousands of steps that may use it again."""
         groups: dict[str, list[LoweredStep]] = {}
         for step in self.steps:
             if step.member is not None or step.buffer:

@@ -163,7 +163,7 @@ class ClassBuilder:
                     self.build_parts(originals, suffixes)
 
     def unclear_bases(self) -> set[LoweredBlock]:
-        """Return the instances of which a variation is wrong or refused, so that it says nothing about others.
+        """Return the instances of which a variation is wrong or refused, so that it proves nothing about others.
 
         Lists of other lengths are tried apart from all else.
         """

@@ -9,14 +9,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from specbuild.codegen.tree import (
-    Expr,
-    Parameter,
-    code_field_names,
-    code_fields,
-    map_children,
-    walk_expression,
-)
+from specbuild.codegen.tree import Expr, Parameter
+from specbuild.codegen.tree_walk import code_field_names, code_fields, map_children, walk_expression
 
 
 def walk_code(code: Any) -> Iterator[Expr]:

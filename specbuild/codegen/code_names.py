@@ -22,7 +22,8 @@ from specbuild.codegen.constructions import (
 from specbuild.codegen.exact_divisions import undo_divisions
 from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.neutral_numbers import drop_neutral_numbers
-from specbuild.codegen.tree import Call, Expr, Name, map_children
+from specbuild.codegen.tree import Call, Expr, Name
+from specbuild.codegen.tree_walk import map_children
 from specbuild.frontend.names import BUILTIN_CLASSES, COMMON_NAMES, ReservedNames, write_alias
 from specbuild.ir.graph import input_arguments, runtime_sizes
 
@@ -44,7 +45,7 @@ def choose_code_names(classes: Sequence[ClassSpec], reserved: ReservedNames) -> 
         | BUILTIN_CLASSES
         | {c.name for c in classes}
     )
-    # what divisions hide may be equal to an argument, and the reverse
+    # a derived value without its divisions may equal an argument, and the reverse
     plain = [undo_divisions(replace_equal_names(undo_divisions(drop_neutral_numbers(c)))) for c in classes]
     named = [ClassNamer(c, reserved, file_names, is_model=c is plain[-1]).name_class() for c in plain]
     renamed = {c.name: {word: name for name, word in c.param_words.items()} for c in named if c.param_words}

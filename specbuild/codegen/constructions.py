@@ -8,16 +8,8 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from specbuild.codegen.tree import (
-    Expr,
-    Literal,
-    Name,
-    TupleOf,
-    ValuePlaceholder,
-    list_read_names,
-    map_children,
-    walk_expression,
-)
+from specbuild.codegen.tree import Expr, Literal, Name, TupleOf, ValuePlaceholder
+from specbuild.codegen.tree_walk import list_read_names, map_children, walk_expression
 from specbuild.expressions import bind_name, concrete, expression_of
 
 INDEX_VARIABLE = (

@@ -10,7 +10,8 @@ from specbuild.codegen.class_spec import ClassSpec, Guard, map_step_code
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.printer import print_expression
 from specbuild.codegen.requirements import join_codes, split_product
-from specbuild.codegen.tree import Expr, Infix, map_children
+from specbuild.codegen.tree import Expr, Infix
+from specbuild.codegen.tree_walk import map_children
 from specbuild.expressions import ExpressionError, parse_expression
 from specbuild.expressions.simplify import simplify_whole_number
 

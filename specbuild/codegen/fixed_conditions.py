@@ -1,4 +1,4 @@
-"""Conditions in code that compare plain numbers, once a size in them has become a number."""
+"""Decides conditions in code that compare two plain numbers, after a number has replaced a size."""
 
 from __future__ import annotations
 

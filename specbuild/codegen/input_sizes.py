@@ -12,16 +12,8 @@ from msgspec.structs import replace
 from specbuild.codegen.class_spec import ClassSpec, InputSize
 from specbuild.codegen.constructions import INDEX_VARIABLE, ComputedTable
 from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
-from specbuild.codegen.tree import (
-    Attribute,
-    Expr,
-    Index,
-    Literal,
-    Name,
-    ValuePlaceholder,
-    map_children,
-    walk_expression,
-)
+from specbuild.codegen.tree import Attribute, Expr, Index, Literal, Name, ValuePlaceholder
+from specbuild.codegen.tree_walk import map_children, walk_expression
 from specbuild.ir.graph import runtime_sizes
 
 
@@ -104,7 +96,7 @@ CompleteTable = Callable[[Expr, Expr, str | None], Expr]
 
 
 def compute_tables(class_spec: ClassSpec, complete: CompleteTable) -> ClassSpec:
-    """Return the class with those tables computed in its code that depend on sizes which its constructor does not have."""
+    """Return the class with code that computes the tables whose sizes its constructor does not have."""
     names = class_spec.block.readable_sizes - class_spec.params.keys()
     reader = InputSizeReader(class_spec.instances, class_spec.value_numbers)
     reader.used.update(class_spec.sizes)

@@ -39,10 +39,8 @@ from specbuild.codegen.tree import (
     Name,
     TupleOf,
     ValuePlaceholder,
-    map_children,
-    substitute_placeholders,
-    walk_expression,
 )
+from specbuild.codegen.tree_walk import map_children, substitute_placeholders, walk_expression
 from specbuild.expressions import bind_name, concrete, expression_of, expression_text, translate_expression
 
 

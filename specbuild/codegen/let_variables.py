@@ -31,10 +31,8 @@ from specbuild.codegen.tree import (
     Parameter,
     Prefix,
     Unpack,
-    code_fields,
-    list_read_names,
-    walk_expression,
 )
+from specbuild.codegen.tree_walk import code_fields, list_read_names, walk_expression
 
 LONGEST_FORMULA = 400  # characters
 # Expressions that are compared with formulas, or read again after a change, in one function.

@@ -11,17 +11,8 @@ from specbuild.codegen.class_spec import Guard
 from specbuild.codegen.merge_instances import InstanceMerger
 from specbuild.codegen.merged_params import instance_values
 from specbuild.codegen.printer import print_expression
-from specbuild.codegen.tree import (
-    Call,
-    Conditional,
-    Expr,
-    Index,
-    Infix,
-    Literal,
-    Name,
-    Prefix,
-    walk_expression,
-)
+from specbuild.codegen.tree import Call, Conditional, Expr, Index, Infix, Literal, Name, Prefix
+from specbuild.codegen.tree_walk import walk_expression
 
 
 class ListReads(Struct):

@@ -19,7 +19,7 @@ from specbuild.codegen.size_checks import SizeCheck
 from specbuild.codegen.tree import Call, Expr, Literal, ValuePlaceholder
 from specbuild.expressions import Expression
 from specbuild.ir.graph import Block, Ref
-from specbuild.ops.attribute_kinds import Init
+from specbuild.ops.initializers import Init
 from specbuild.ops.types import TensorType
 
 

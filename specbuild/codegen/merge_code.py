@@ -29,8 +29,8 @@ from specbuild.codegen.tree import (
     Name,
     TupleOf,
     ValuePlaceholder,
-    map_children,
 )
+from specbuild.codegen.tree_walk import map_children
 from specbuild.expressions import Expression, concrete, expression_of
 from specbuild.expressions.common_expressions import CommonExpressions
 

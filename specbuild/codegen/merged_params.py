@@ -19,7 +19,8 @@ from specbuild.codegen.constructions import (
 )
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.lowered_steps import LoweredBlock
-from specbuild.codegen.tree import Expr, Literal, list_read_names
+from specbuild.codegen.tree import Expr, Literal
+from specbuild.codegen.tree_walk import list_read_names
 from specbuild.expressions import (
     Expression,
     ExpressionError,

@@ -14,7 +14,8 @@ from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.lowering import BlockLowering, CallPolicy
 from specbuild.codegen.operands import LoweringBackend
 from specbuild.codegen.size_checks import free_size_names
-from specbuild.codegen.tree import Literal, walk_expression
+from specbuild.codegen.tree import Literal
+from specbuild.codegen.tree_walk import walk_expression
 from specbuild.ir.batches import batch_inputs
 from specbuild.ir.graph import Block, definition_key, distinct_blocks, find_origin, runtime_sizes
 from specbuild.ops.base import Op

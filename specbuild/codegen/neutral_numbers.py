@@ -1,17 +1,18 @@
-"""Numbers that change nothing: `x * 1`, `x + 0` and `n // 1`, which are left where an argument became a number."""
+"""Removes numbers without an effect: `x * 1`, `x + 0` and `n // 1`. They appear when a number replaces an argument."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from specbuild.codegen.class_spec import ClassSpec, map_step_code
-from specbuild.codegen.tree import Expr, Infix, Literal, Name, ValuePlaceholder, map_children, walk_expression
+from specbuild.codegen.tree import Expr, Infix, Literal, Name, ValuePlaceholder
+from specbuild.codegen.tree_walk import map_children, walk_expression
 
 COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!=", "in", "not in", "and", "or", "&", "|"})
 
 
 def drop_neutral_numbers(class_spec: ClassSpec) -> ClassSpec:
-    """Return the class without them."""
+    """Return the class without such numbers."""
     integers = {n for n, p in class_spec.params.items() if p.annotation == "int"}
 
     def drop_in_parts(expr: Expr) -> Expr:
@@ -21,7 +22,7 @@ def drop_neutral_numbers(class_spec: ClassSpec) -> ClassSpec:
 
 
 def drop_in_code(expr: Expr, integers: Collection[str]) -> Expr:
-    """Return code without one, if it is the last operation; `integers` are the names of whole numbers."""
+    """Return code without such a number if it is in the outermost operation; `integers` has the names of whole numbers."""
     match expr:
         case Infix("*" | "+" as operator, left, right) as sum_or_product:
             neutral = 1 if operator == "*" else 0

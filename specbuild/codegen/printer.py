@@ -66,8 +66,8 @@ from specbuild.codegen.tree import (
     Statement,
     TupleOf,
     Unpack,
-    walk_expression,
 )
+from specbuild.codegen.tree_walk import walk_expression
 
 
 def print_expression(expr: Expr) -> str:

@@ -12,7 +12,8 @@ from specbuild.codegen.constructions import Construction, Member
 from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.printer import print_expression
 from specbuild.codegen.requirements import is_met, list_rows
-from specbuild.codegen.tree import Expr, Infix, Name, list_read_names, map_children
+from specbuild.codegen.tree import Expr, Infix, Name
+from specbuild.codegen.tree_walk import list_read_names, map_children
 from specbuild.expressions import evaluate_expression
 
 

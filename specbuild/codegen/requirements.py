@@ -17,7 +17,8 @@ from specbuild.codegen.list_lengths import require_lengths
 from specbuild.codegen.merge_instances import InstanceMerger
 from specbuild.codegen.merged_params import instance_values
 from specbuild.codegen.printer import print_expression
-from specbuild.codegen.tree import Call, Expr, Index, Infix, Literal, Name, TupleOf, list_read_names
+from specbuild.codegen.tree import Call, Expr, Index, Infix, Literal, Name, TupleOf
+from specbuild.codegen.tree_walk import list_read_names
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import ExpressionError, evaluate_expression
 

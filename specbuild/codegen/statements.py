@@ -17,6 +17,7 @@ from specbuild.codegen.constructions import OWN_MEMBER, LayerRow
 from specbuild.codegen.from_expression import negate
 from specbuild.codegen.literals import LINE_WIDTH
 from specbuild.codegen.lowered_steps import LoweredStep
+from specbuild.codegen.parameter_reads import qualify_parameter
 from specbuild.codegen.printer import print_expression
 from specbuild.codegen.tree import (
     Assign,
@@ -38,9 +39,8 @@ from specbuild.codegen.tree import (
     Statement,
     Unpack,
     ValuePlaceholder,
-    map_children,
-    walk_expression,
 )
+from specbuild.codegen.tree_walk import map_children, walk_expression
 from specbuild.ir.axis_sources import AxisOfInput
 
 INDENT = 8
@@ -377,7 +377,7 @@ class StatementWriter(Struct):
         return len(print_expression(code)) <= room
 
     def can_hold_layer_call(self, reader: LoweredStep, step: LoweredStep) -> bool:
-        """Return whether a value that a layer gives may stand inside a step: alone, or beside variables, as in `x + f(x)`.
+        """Return whether a value that a layer gives may be written inside a step: alone, or beside variables, as in `x + f(x)`.
 
         Beside variables, a second call of a layer keeps the name that the author gave to its result, and a function that
         builds a Keras model keeps a line for each layer.
@@ -473,49 +473,3 @@ def part_name(part: str) -> str:
 def has_several_layers(step: LoweredStep) -> bool:
     """Return whether a step calls a piece of a row with more than one layer."""
     return step.span is not None and step.node == step.layer_name
-
-
-def qualify_parameter(expr: Expr, class_spec: ClassSpec, owner: str) -> Expr:
-    """Make a constructor parameter an attribute of `owner`, as it is read outside the constructor."""
-    params = (*class_spec.params, *class_spec.derived)
-    if owner and isinstance(expr, Name) and expr.text.partition(".")[0] in params:
-        head, dot, rest = expr.text.partition(".")
-        return Name(f"{owner}.{class_spec.attribute_of(head)}{dot}{rest}")
-    return expr
-
-
-def qualify_code(expr: Expr, class_spec: ClassSpec, owner: str) -> Expr:
-    """Return code of the constructor for use in another method: parameters are attributes of `owner`."""
-    expr = qualify_parameter(expr, class_spec, owner)
-    return map_children(expr, lambda part: qualify_code(part, class_spec, owner))
-
-
-def find_short_condition(step: LoweredStep, class_spec: ClassSpec) -> Expr | None:
-    """Return the condition of a step as the constructor has it, if it is as short as a name for it would be.
-
-    It is a parameter, or compares one with a constant. None for a longer one, which becomes an attribute.
-    """
-    if step.can_be_identity:
-        return None
-    condition = class_spec.flags.get(step.key)
-    match condition:
-        case Prefix("not", inner) | Infix(_, inner, Literal()) | inner:
-            is_short = isinstance(inner, Name) and inner.text in class_spec.params
-            return condition if is_short else None
-
-
-def call_parameters(class_spec: ClassSpec, *others: Expr) -> list[str]:
-    """Return the constructor parameters that the steps read, which must therefore be attributes.
-
-    `others` is code of other methods.
-    """
-    conditions = (find_short_condition(step, class_spec) for step in class_spec.steps)
-    calls = (
-        *(step.call for step in class_spec.steps),
-        *class_spec.size_checks.values(),
-        *(condition for condition in conditions if condition is not None),
-        *others,
-    )
-    code = (part for call in calls for part in walk_expression(call))
-    used = {part.text.partition(".")[0] for part in code if isinstance(part, Name)}
-    return [name for name in (*class_spec.params, *class_spec.derived) if name in used]

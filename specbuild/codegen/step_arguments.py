@@ -25,7 +25,8 @@ from specbuild.codegen.constructions import (
 from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
 from specbuild.codegen.merged_params import value_params
 from specbuild.codegen.size_checks import find_size_checks, refuse_fixed_sizes
-from specbuild.codegen.tree import Expr, Literal, TupleOf, map_children
+from specbuild.codegen.tree import Expr, Literal, TupleOf
+from specbuild.codegen.tree_walk import map_children
 from specbuild.expressions import concrete, symbolic, translate_expression
 from specbuild.ir.graph import Block, Node, find_origin, runtime_sizes
 

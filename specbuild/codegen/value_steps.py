@@ -8,16 +8,8 @@ from specbuild.codegen.constructions import ComputedTable, Member, input_numbers
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import LoweredStep, LoweredValue, graph_reference
 from specbuild.codegen.operands import LoweringBackend, Operand
-from specbuild.codegen.tree import (
-    Attribute,
-    Call,
-    Expr,
-    Index,
-    Literal,
-    Name,
-    ValuePlaceholder,
-    walk_expression,
-)
+from specbuild.codegen.tree import Attribute, Call, Expr, Index, Literal, Name, ValuePlaceholder
+from specbuild.codegen.tree_walk import walk_expression
 from specbuild.expressions import expression_of
 from specbuild.ir.axis_sources import follows_sizes, trace_axis
 from specbuild.ir.graph import Block, Node, runtime_sizes

@@ -119,7 +119,7 @@ CODES: dict[str, Explanation] = {
         "a step key at a wrong place",
         "`from`, `as`, `when`, `repeat`, `expect` and `doc` belong to the step. Write them beside the "
         "op, not among its attributes: move the key two columns to the left, or out of the braces. "
-        "`names` and `collect` stand beside `repeat` or `foreach`, `splice` beside `repeat`.",
+        "`names` and `collect` are written beside `repeat` or `foreach`, `splice` beside `repeat`.",
         "steps:\n  - conv:\n      channels: 64\n      as: stem\n",
     ),
     "SB106": Explanation(

@@ -20,7 +20,7 @@ def unify_axis_order(view: View) -> View:
         if box.sizes:
             votes[tuple(axis for axis, _ in box.sizes)] += INPUT_WEIGHT if box.form == "input" else 1
     by_votes = [axes for axes, _ in votes.most_common()]
-    order = merge_orders(sorted(by_votes, key=lambda axes: len(axes) == 1))  # a single axis says nothing
+    order = merge_orders(sorted(by_votes, key=lambda axes: len(axes) == 1))  # a single axis shows no order
     return replace(view, panels=tuple(reorder_panel(panel, order) for panel in view.panels))
 
 

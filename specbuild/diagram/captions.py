@@ -193,7 +193,7 @@ def is_alternating(texts: Sequence[str]) -> bool:
 def format_axis_sizes(
     types: Sequence[TensorType], old_types: Sequence[TensorType] = (), free: Collection[str] = ()
 ) -> AxisSizes:
-    """Return each axis with its size, and with its old size if that was different; axes in `free` bear a star.
+    """Return each axis with its size, and with its old size if that was different; axes in `free` get a star.
 
     If the size differs between instances, its expression, or an empty text if that is long.
     """

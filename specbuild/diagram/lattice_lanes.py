@@ -89,7 +89,7 @@ def has_common_part(a: tuple[int, int], b: tuple[int, int]) -> bool:
 
 
 def overlapping_components(spans: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Return the indices of spans in groups: two that overlap, also by way of others, are in one group."""
+    """Return the indices of spans in groups: two that overlap, directly or through others, are in one group."""
     components: list[list[int]] = []
     end = -1
     for i in sorted(range(len(spans)), key=lambda i: spans[i]):

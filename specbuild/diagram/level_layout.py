@@ -76,7 +76,7 @@ class LevelLayout:
         return lines
 
     def name_room(self, key: str) -> float:
-        """Return the width for a symbol whose name must stand aside: lines arrive from above and from below."""
+        """Return the width of a symbol with its name beside it, where lines arrive from above and from below."""
         card, (row, column) = self.cards[key], self.grid.cells[key]
         here = (2 * row + 1, 2 * column + 1)
         ends = [(path[0], path[1]) for _, path in self.paths] + [
@@ -163,7 +163,7 @@ class LevelLayout:
 
     @staticmethod
     def half_extent(card: Card, size: float, off_centre: float) -> float:
-        """Return the distance from the centre of a box to its frame, beside the middle by `off_centre`."""
+        """Return the distance from the centre of a box to its frame, measured at a distance `off_centre` from the middle."""
         if card.box.form != "symbol":
             return size / 2 + 0.7
         radius = SYMBOL_SIZE / 2 + 0.7
@@ -171,11 +171,11 @@ class LevelLayout:
 
     @staticmethod
     def stack(card: Card, side: tuple[int, int]) -> float:
-        """Return how far the stack of a repeat reaches beyond its frame: above it and to its right."""
+        """Return how far the cards of a repeat extend beyond its frame, above it and to its right."""
         return card.stack_height if side in ((-1, 0), (0, 1)) else 0.0
 
     def label_place(self, link: Link, points: Sequence[Point]) -> tuple[float, float, str] | None:
-        """Return the place of a label: before the arrow, above a horizontal line, right of a vertical one."""
+        """Return the position of a label: before the arrow, above a horizontal line, right of a vertical one."""
         if not link.label:
             return None
         (_, y0), (x1, y1) = points[-2], points[-1]
@@ -185,7 +185,7 @@ class LevelLayout:
         return x1 + 4 + width / 2, (y1 - 10 if y1 > y0 else y1 + 17), link.label
 
     def find_junctions(self, corners: Sequence[Sequence[Point]]) -> list[Point]:
-        """Return the points where the links of one value part."""
+        """Return the points where the links of one value separate."""
         by_value: dict[str, list[Sequence[Point]]] = defaultdict(list)
         for (link, _), points in zip(self.paths, corners, strict=True):
             if not link.gives_size:

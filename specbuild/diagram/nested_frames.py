@@ -1,4 +1,4 @@
-"""Blocks as frames inside of others: which box shows the inside of which block, and its frame."""
+"""Blocks drawn inside the boxes that use them: which box shows which block, and the frame around it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PanelTree(Struct, frozen=True):
         return self.depths.get(panel.key, int(panel is not self.panels[0]))
 
     def levels_inside_out(self) -> list[list[Panel]]:
-        """Return the panels by depth, each level after those inside it; all together if none is inside of another."""
+        """Return the panels by depth, each level after those inside it; all in one level if none is inside another."""
         if not self.inner_panels:
             return [list(self.panels)]
         levels: dict[int, list[Panel]] = {}
@@ -44,7 +44,7 @@ class PanelTree(Struct, frozen=True):
 def nest_panels(view: View, closed: Collection[str]) -> PanelTree:
     """Return a tree in which each block is drawn where the view has it first, beginning with the steps of the model.
 
-    The panels `closed` stand on the page, as do blocks that no box opens.
+    The panels `closed` are drawn beside the model, like blocks that no box opens.
     """
     by_key = {panel.key: panel for panel in view.panels}
     inner_panels: dict[tuple[str, str], str] = {}
@@ -65,14 +65,14 @@ def nest_panels(view: View, closed: Collection[str]) -> PanelTree:
 
 
 def frames_to_close(placed: PlacedPanel, widest: float) -> list[str]:
-    """Of the panels inside of one that is too wide, return those that are too wide themselves, else the widest."""
+    """Return the panels to draw separately: of those inside a panel that is too wide, those that are too wide themselves, or the widest."""
     widths = {card.inside.panel.key: card.w for card in placed.cards.values() if isinstance(card, FrameCard)}
     too_wide = [key for key, width in widths.items() if width > widest]
     return too_wide or sorted(widths, key=lambda key: -widths[key])[:1]
 
 
 class FrameCard(Card):
-    """A box that shows the inside of its block, below what any box shows."""
+    """A box that shows the contents of its block, below its title and size."""
 
     def __init__(
         self, box: Box, inside: PlacedPanel, is_horizontal: bool, is_diff: bool, card_format: CardFormat

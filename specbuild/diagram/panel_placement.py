@@ -55,9 +55,9 @@ class FramedPanel(Struct):
 
 
 def place_panels(view: View, direction: str, page_format: PageFormat) -> list[FramedPanel]:
-    """Lay out all panels, and return those that stand on the page. Raises LayoutTimeout, SB951 and SB954.
+    """Lay out all panels, and return those that are drawn on the page. Raises LayoutTimeout, SB951 and SB954.
 
-    The first is that of the model. Frames that make a picture too wide are closed: their panels stand below.
+    The first is that of the model. Frames that make a picture too wide are closed: their panels are drawn below.
     """
     if not page_format.is_nested:
         return place_tree(PanelTree(view.panels), view.is_diff, direction, page_format)

@@ -174,7 +174,7 @@ def block_cost(root: Block, costs: CostFunction) -> tuple[int, int]:
 
 
 def find_block(model: Block, path: str) -> tuple[Block, str]:
-    """Return the block at a path, and the path in full: for a repeat `layer1`, its first member `layer1.0`.
+    """Return the block at a path, and the whole path: for a repeat `layer1`, its first member `layer1.0`.
 
     Raises SB953 if there is no such step, or if it is not a block.
     """

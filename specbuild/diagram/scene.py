@@ -1,4 +1,4 @@
-"""A diagram as shapes with positions, in no file format yet. Units are points; y points down."""
+"""A diagram as shapes with positions, before a file format is chosen. Units are points; y points down."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class StepGrouping(KindInstances):
 
 
 def enclosing_groups(path: str) -> list[str]:
-    """Return the groups that a path lies in, the outermost first: `a` and `a.0` for `a.0.conv`."""
+    """Return the groups that contain a path, the outermost first: `a` and `a.0` for `a.0.conv`."""
     parts = path.split(".")[:-1]
     return [".".join(parts[: n + 1]) for n in range(len(parts))]
 

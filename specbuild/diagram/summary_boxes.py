@@ -12,7 +12,9 @@ from specbuild.diagram.view_model import Box, Link, Panel
 
 MAX_BOXES = 150  # of one panel
 SUMMARY_BOXES = 60  # about how many boxes a shortened panel has
-MAX_SEPARATE_BOXES = 400  # of a panel with boxes that no summary of a run can stand for, side by side
+MAX_SEPARATE_BOXES = (
+    400  # of a panel whose boxes are not a chain, so that a box cannot summarize consecutive ones
+)
 MAX_LINKS = 600  # of a panel
 MAX_DIFF_BOXES = 14  # of a panel in a diagram of two models; beyond it, unchanged runs are summarized
 MIN_RUN = 3  # boxes that a summary box stands for, at least
@@ -50,7 +52,7 @@ def list_chain_runs(panel: Panel, size: int) -> list[list[Box]]:
 
 
 def list_even_runs(panel: Panel, size: int) -> list[list[Box]]:
-    """Return runs of so many boxes of one form, inputs and outputs among them, whatever passes between the runs."""
+    """Return runs of so many boxes of one form, with inputs and outputs, however many values pass between the runs."""
     heads = {link.head for link in panel.links}
     runs: list[list[Box]] = []
     for _, group in groupby(panel.boxes, lambda box: box.form in END_FORMS and (box.form, box.key in heads)):

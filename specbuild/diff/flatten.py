@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from specbuild.expressions import concrete
 from specbuild.ir.cost import Cost, CostCounter
 from specbuild.ir.graph import Block, BlockArgument, Node, Ref, Skip
-from specbuild.ops.attribute_kinds import Init
 from specbuild.ops.base import Op
+from specbuild.ops.initializers import Init
 from specbuild.ops.table_expression import TableExpression
 from specbuild.ops.types import TensorType
 

@@ -10,7 +10,7 @@ MIN_PATHS = 2
 
 
 def find_prefix(short: Iterable[str], long: Iterable[str], fits: Callable[[str, str], bool]) -> str:
-    """Return the prefix under which most of the `short` paths stand among the `long` ones; "" if there is none.
+    """Return the prefix under which most of the `short` paths are found among the `long` ones; "" if there is none.
 
     `fits` tells for a short and a long path whether they can be the same step. Paths that both have as they are count
     against the prefix.

@@ -59,7 +59,7 @@ def choose_present(scope: BlockScope, alternatives: list[StepEntry], steps: Coll
 
 
 def explain_order(error: SpecError, entry: StepEntry, steps: Collection[str]) -> SpecError:
-    """Return a better error for a condition that reads a step which stands beside it."""
+    """Return a better error for a condition that reads a step which is its alternative."""
     words = re.findall(r"[A-Za-z_]\w*", str(entry.step.when))
     read = next((word for word in words if word in steps), None)
     if error.code != "SB302" or read is None:

@@ -23,7 +23,7 @@ MAX_INPUTS = 100  # of one step: the emitted code names each of them
 
 
 def resolve_block_inputs(scope: BlockScope, step: StepDef, declared: Mapping[str, Any]) -> list[Ref | None]:
-    """Return the inputs of a step that takes these inputs, in their order; a list stands in its place, flat."""
+    """Return the inputs of a step that takes these inputs, in their order; the items of a list are at its position."""
     raw, at, names = step.sources, step.from_at, list(declared)
     if not names:
         if raw is not None:

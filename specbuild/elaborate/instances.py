@@ -11,11 +11,10 @@ from msgspec.structs import replace
 
 from specbuild.diagnostics.errors import SpecError
 from specbuild.elaborate.block_scope import BlockScope
+from specbuild.elaborate.declared_outputs import resolve_outputs
 from specbuild.elaborate.features import select_outputs
 from specbuild.elaborate.library_errors import missing_model_hint, relocate_to_call
-from specbuild.elaborate.output_order import check_order, split_order
 from specbuild.elaborate.pending_edits import PendingEdits, start_edits
-from specbuild.elaborate.references import require_single, resolve_reference, resolve_references
 from specbuild.elaborate.values import (
     bind_call,
     bind_parameters,
@@ -32,9 +31,9 @@ from specbuild.expressions import InputList, OptionalInput, concrete, count_eval
 from specbuild.frontend.block_inputs import list_optional
 from specbuild.frontend.document import BlockDef, RawArgument, Spec, StepDef
 from specbuild.frontend.edits import EditDef
-from specbuild.frontend.names import check_name, is_list_reference, to_snake_case
+from specbuild.frontend.names import check_name, to_snake_case
 from specbuild.frontend.source import SourceAddress
-from specbuild.ir.graph import Block, BlockArgument, Node, Output, size_names
+from specbuild.ir.graph import Block, BlockArgument, Node, size_names
 from specbuild.ops.types import CHANNEL, TensorType
 
 MAX_DEPTH = 64
@@ -312,7 +311,10 @@ class BlockInstances:
         if not definition.steps:
             raise definition.at.error("SB103", f"{definition.name} has no steps")
         self.run(scope, definition.steps)
-        outputs = self.resolve_outputs(scope)  # before the nodes are read: an output inside a node changes it
+        is_alias = self.find_alias(definition) is not None
+        outputs = resolve_outputs(
+            scope, is_alias
+        )  # before the nodes are read: an output inside a node changes it
         check_attribute_names(scope)
         return Block(
             definition.name,
@@ -336,49 +338,6 @@ class BlockInstances:
             fixed_sizes=scope.fixed_sizes,
             let_numbers=let_numbers(scope),
             step_sizes=scope.step_sizes,
-        )
-
-    def resolve_outputs(self, scope: BlockScope) -> dict[str, Output]:
-        raw, at = scope.definition.outputs, scope.definition.at.child("outputs")
-        if raw is None:
-            last_at = scope.definition.steps[-1].at
-            if scope.last is None:  # branches without a `merge`, or members without a `collect`
-                message = f"the last step of {scope.definition.name} has no value of its own"
-                hint = "add `merge` or `collect` to it, or say under `outputs` which values are given"
-                raise last_at.error("SB202", message, hint)
-            ref = require_single(scope, scope.last, last_at)
-            return {"": Output(ref, scope.value_type(ref))}
-        if isinstance(raw, str):
-            check_single_output(scope, raw, at)
-            ref = resolve_reference(scope, self.qualify_output(scope, raw), at)
-            return {"": Output(ref, scope.value_type(ref))}
-        pairs = raw.items() if isinstance(raw, Mapping) else [(r.replace(".", "_"), r) for r in raw]
-        outputs = {}
-        for i, (name, target) in enumerate(pairs):
-            entry_at = at.child(name) if isinstance(raw, Mapping) else at.child(i)
-            target, order = split_order(target)
-            check_single_output(scope, target, entry_at)
-            check_name(name, entry_at, "an output")
-            ref = resolve_reference(scope, self.qualify_output(scope, target), entry_at)
-            outputs[name] = Output(ref, scope.value_type(ref), order)
-            check_order(outputs[name], entry_at)
-        return outputs
-
-    def qualify_output(self, scope: BlockScope, target: Any) -> Any:
-        """In an alias, prepend the name of its step to a path inside the other model."""
-        if not isinstance(target, str) or target == "prev" or self.find_alias(scope.definition) is None:
-            return target
-        [step] = scope.nodes
-        return target if target.partition(".")[0] in (step, *scope.inputs) else f"{step}.{target}"
-
-
-def check_single_output(scope: BlockScope, target: Any, at: SourceAddress) -> None:
-    """Raise SB202 if an output names several values, `head.*`: each of them needs a name."""
-    if is_list_reference(target):
-        refs = resolve_references(scope, target, at)
-        each = ", ".join(ref.replace("@", ".") for ref in refs)
-        raise at.error(
-            "SB202", f"{target} stands for several values", f"name each of them: `outputs: [{each}]`"
         )
 
 

@@ -31,7 +31,7 @@ def find_large_number(step: StepDef, op: Op, types: Iterable[TensorType | None])
 
 
 def list_numbers(raw: Any, value: Any) -> Iterator[tuple[tuple[str | int, ...], int | float]]:
-    """Yield the numbers of an attribute, each with the path of what stands for it in the file."""
+    """Yield the numbers of an attribute, each with the path of its text in the file."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             is_written = isinstance(raw, Mapping) and key in raw

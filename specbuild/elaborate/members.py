@@ -1,4 +1,4 @@
-"""Names of the members of a repeat, and repeats whose members lie directly in the group around them."""
+"""Names of the members of a repeat, and `splice`, which puts the members into the group around the repeat."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def list_member_names(scope: BlockScope, step: StepDef, length: int, bind: Bind 
 
 
 def fill_fields(text: str, at: SourceAddress, env: Env) -> str:
-    """Return a text in which the value of an expression stands in place of its braces."""
+    """Return a text with each expression in braces replaced by its value."""
     return FIELD.sub(lambda field: str(concrete(evaluate_text(field[1], at, env))), text)
 
 
 def expand_splices(scope: BlockScope, steps: tuple[StepDef, ...], numbered: bool) -> tuple[StepDef, ...]:
     """Return the steps of a block or group, with the members of each repeat that has `splice` in its place.
 
-    Their number and names are decided before any of the steps: they may read no value among them.
+    Their number and names are computed before the steps, so they cannot read values of these steps.
     """
     if not any(step.splice for step in steps):
         return steps
@@ -93,7 +93,7 @@ def list_spliced(scope: BlockScope, step: StepDef, numbered: bool) -> list[StepD
     at = step.at.child("splice")
     for key, value in (("as", step.name), ("expect", step.expect)):
         if value is not None:
-            message = f"the members of this repeat lie in the group around it: they have no common `{key}`"
+            message = f"the members of this repeat are in the group around it: they have no common `{key}`"
             raise step.at.child(key).error("SB105", message, f"remove `{key}` or `splice`", key=True)
     if not numbered and step.names is None:
         message = "`splice` numbers members on in a `do`, and this repeat is in none"

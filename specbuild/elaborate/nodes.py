@@ -37,9 +37,10 @@ from specbuild.ir.graph import (
     walk_ops,
 )
 from specbuild.ops import OPS
-from specbuild.ops.attribute_kinds import MATRIX_INITS, AttributeValueError, Init, InitKind
+from specbuild.ops.attribute_kinds import AttributeValueError
 from specbuild.ops.base import Op, list_attributes
 from specbuild.ops.given_tensor import TensorFileName
+from specbuild.ops.initializers import MATRIX_INITS, Init, InitKind
 from specbuild.ops.types import BatchNeeded, ShapeError, TensorType, UnequalSizes
 from specbuild.ops.weight_spec import WeightSpec
 
@@ -369,7 +370,7 @@ class NodeBuilder:
 
 
 def lone_value_hint(scope: BlockScope, step: StepDef) -> str:
-    """Return what to do about a list of values that has only one here, as `maps.*` can."""
+    """Return a hint for a list of values with only one value here, which `maps.*` can give."""
     raw = step.value if isinstance(step.value, list) else step.sources
     if isinstance(step.value, Mapping):
         raw = next((part for part in step.value.values() if isinstance(part, list)), raw)

@@ -178,7 +178,7 @@ def parameter_notes(spec: Spec, graph: Block) -> list[SpecNote]:
 
 
 def find_unread_parameters(definition: Any) -> list[str]:
-    """Return the parameters that nothing in the definition of a block reads, as it stands in its file."""
+    """Return the parameters that nothing in the definition of a block reads, as it is written in its file."""
     declared = (definition or {}).get("params") or {}
     if not declared:
         return []

@@ -1,6 +1,6 @@
 """Which results of a member of a repeat the next member gets, and at which of its inputs.
 
-A result that bears the name of an input goes to this input; a single result goes to the first input otherwise.
+A result that has the name of an input goes to this input; a single result goes to the first input otherwise.
 All other inputs stay as they are.
 """
 

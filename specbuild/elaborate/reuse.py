@@ -35,7 +35,7 @@ class GroupReuse(Struct):
         return None if old is None else self.new_roots[old] + name[len(old) :]
 
     def map_value(self, ref: Ref, position: int = 0) -> Ref:
-        """Return what takes the place of a value; `position` distinguishes inputs of a repeat that are one value."""
+        """Return the value that replaces another; `position` distinguishes the inputs of a repeat that have the same value."""
         name, at, output = ref.partition("@")
         new = self.rename(name)
         if new is not None:

@@ -1,6 +1,6 @@
 """A block that is applied to one position of an axis after another, and may carry a state from each to the next.
 
-Outputs that bear the name of an input are the state. Of the other inputs, those with the axis are read
+Outputs that have the name of an input are the state. Of the other inputs, those with the axis are read
 position by position, and the rest stay the same. The other outputs are stacked along the axis. A block without
 a state gets all positions at once, as samples of the batch.
 """

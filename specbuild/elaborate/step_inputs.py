@@ -49,7 +49,7 @@ def separate_inputs(files: SpecFiles, scope: BlockScope, step: StepDef) -> StepD
 
 
 def move_inputs(definition: BlockDef, step: StepDef) -> StepDef:
-    """Return a step of this block with the inputs that stand among its arguments as its `from`.
+    """Return a step of this block with the inputs that are written among its arguments as its `from`.
 
     The first input is the value of the step before, if it is not among them. Raises SB105 if the step has a `from` too.
     """

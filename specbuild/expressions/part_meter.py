@@ -1,4 +1,4 @@
-"""Counts the parts of the expressions of one spec that are evaluated: long ones, or many, are work as steps are."""
+"""Counts the parts of all expressions that are evaluated for one spec, so that their work has a limit, as that of steps has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from specbuild.expressions.errors import ExpressionError
 from specbuild.expressions.expression_tree import Expression
 
 MAX_PARTS = 40_000  # names, numbers, operators and calls
-PARTS_OF_NEW = 3  # the first time, an expression is parsed and rewritten: as much work as so many evaluations
+PARTS_OF_NEW = 3  # a new expression is parsed and rewritten: as much work as this number of evaluations
 
 
 class PartMeter:

@@ -14,13 +14,13 @@ FLOAT_FUNCTIONS = ("sqrt", "log")
 INTEGER_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.Pow)
 
 
-# Texts that YAML makes of a list whose first bracket, or whose brackets, are missing: `3, 4]` and `3, 4`.
+# YAML reads a list without its first bracket, or without brackets, as text: `3, 4]` and `3, 4`.
 NUMBERS = re.compile(r"[-+.\deE]+(?:\s*,\s*[-+.\deE]+)+,?")
 PARTNERS = {")": "(", "]": "[", "}": "{"}
 
 
 def describe_broken_list(text: str) -> str:
-    """Return what is wrong with a text that was meant as a list or an expression; empty if nothing is."""
+    """Return what is wrong with a text that looks like a list or an expression; empty if nothing is wrong."""
     if NUMBERS.fullmatch(text.strip()):
         return "is text with commas, and no list"
     open_brackets: list[str] = []

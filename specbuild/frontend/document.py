@@ -109,7 +109,9 @@ class StepDef(Struct, frozen=True):
     branches: Mapping[str, tuple[StepDef, ...]] | None = None  # of a `parallel`
     settings: Mapping[str, RawArgument] = field(default_factory=dict)  # attributes that edits set
     sources_at: SourceAddress | None = None  # the address of `sources`, if an edit gives them
-    inputs_at: SourceAddress | None = None  # the address of `sources`, if they stand among the arguments
+    inputs_at: SourceAddress | None = (
+        None  # the address of `sources`, if they are written among the arguments
+    )
     member_of: StepDef | None = None  # for a member of a repeat with `splice`: that step
     index: int | None = None  # the number of this member
     written_kind: str = ""  # what the file says, if `kind` is another form of it: `conv` for `kernel_conv`
@@ -353,7 +355,7 @@ def parse_step(raw: Any, at: SourceAddress, row: int | str | None = None) -> Ste
 
 
 def check_member_keys(raw: Mapping[str, Any], at: SourceAddress) -> None:
-    """Raise SB105 if keys for members stand beside no `repeat` and no `foreach`, or these two on one step."""
+    """Raise SB105 for keys of members without `repeat` or `foreach`, and for these two on one step."""
     if "repeat" in raw and "foreach" in raw:
         message = "a step has `repeat` for members one after another, or `foreach` for members side by side"
         raise at.child("foreach").error(
@@ -361,7 +363,7 @@ def check_member_keys(raw: Mapping[str, Any], at: SourceAddress) -> None:
         )
     if "collect" in raw and "splice" in raw:
         message = (
-            "`collect` gives a repeat another value, and the members of this one lie in the group around it"
+            "`collect` gives a repeat another value, and the members of this one are in the group around it"
         )
         raise at.child("collect").error("SB105", message, "remove `splice` or `collect`", key=True)
     for key in ("names", "collect"):

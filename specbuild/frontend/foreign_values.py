@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from specbuild.ops.attribute_kinds import FOREIGN_INITIALIZERS
+from specbuild.ops.initializers import FOREIGN_INITIALIZERS
 
 COMPARISONS = {
     "!=": "not_equal",

@@ -29,7 +29,7 @@ MAX_TEXT = 200
 ACTIVATION_KEYS = "activation act actlayer activationfn nonlinearity".split()
 NORM_KEYS = "norm normlayer normalization batchnorm usebn bn".split()
 LOAD_ADVICE = "remove it: `specbuild weights convert` loads trained weights"
-TRAINING_ADVICE = "remove it: a spec says nothing of training, which is plain code around the emitted model"
+TRAINING_ADVICE = "remove it: a spec does not describe training, which is plain code around the emitted model"
 TRAINING_KEYS = (
     "lr learningrate weightdecay optimizer loss lossfn criterion metrics epochs batchsize scheduler training train "
     "dataset data"
@@ -69,11 +69,11 @@ FILE_ADVICE = {
     ),
     **dict.fromkeys(
         "layers network architecture backbone head body modules".split(),
-        "the steps of a model stand under `steps`",
+        "the steps of a model are listed under `steps`",
     ),
     **dict.fromkeys("name modelname".split(), "write `model: {value}`"),
     **dict.fromkeys(
-        "parameters hyperparameters hparams config args".split(), "parameters stand under `params`"
+        "parameters hyperparameters hparams config args".split(), "parameters are listed under `params`"
     ),
     **dict.fromkeys("version specversion".split(), "write `specbuild: 1`"),
     **dict.fromkeys(TRAINING_KEYS, TRAINING_ADVICE),

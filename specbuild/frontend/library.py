@@ -71,7 +71,7 @@ def full_library_names() -> dict[str, str]:
 
 
 def index_other_names(folder: Path) -> dict[str, str]:
-    """Return the block in a folder for each of its other names, which stand in lists under `about`.
+    """Return the block in a folder for each of its other names, which are listed under `about`.
 
     For speed, this scans the text of the files; a test compares the result with the parsed files.
     """

@@ -14,7 +14,7 @@ MAX_SHOWN = 80
 
 
 def suggest_line(line: str, column: int) -> tuple[str, str] | None:
-    """Return the message and the hint for what stands at a column; None if no habit explains it."""
+    """Return the message and the hint for the text at a column; None if no habit explains it."""
     return (
         suggest_name_for_template(line, column) or suggest_size(line, column) or suggest_braces(line, column)
     )
@@ -32,12 +32,12 @@ def suggest_size(line: str, column: int) -> tuple[str, str] | None:
     for found in SHAPE.finditer(line):
         if found.start() <= column <= found.end():
             hint = f"a size is read by the name of its axis, such as `{found[1]}.C`"
-            return f"`{found[0]}` cannot stand in braces", hint
+            return f"`{found[0]}` cannot be written in braces", hint
     return None
 
 
 def suggest_braces(line: str, column: int) -> tuple[str, str] | None:
-    """Return what to say about `- linear: {features: 10}, as: head`: the keys of one line stand in braces together."""
+    """Return what to say about `- linear: {features: 10}, as: head`: the keys of one line are in braces together."""
     step, more = STEP_IN_BRACES.fullmatch(line[:column]), MORE_KEYS.fullmatch(line[column:].lstrip(", "))
     if step is None or more is None:
         return None

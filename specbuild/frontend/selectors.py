@@ -68,7 +68,7 @@ class SelectorPart(Struct, frozen=True, dict=True):
         return self.text in names if self.is_literal else any(map(self.matches_name, names))
 
     def matches_name(self, name: str) -> bool:
-        """Return whether the part matches a name: what stands between two `*` is looked for from the left."""
+        """Return whether the part matches a name: it searches the text between two `*` from the left."""
         first, *others = self.segments
         end = match_tokens(first, name, 0)
         if not others:

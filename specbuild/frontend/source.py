@@ -45,7 +45,7 @@ class Source:
         self.data, self._root = parse_yaml(self._text)
         self.other_words: dict[
             KeyPath, str
-        ] = {}  # the keys for which the file has another word, and the word
+        ] = {}  # the keys that have another spelling in the file, and the spelling
 
     def __repr__(self) -> str:
         return f"Source({self.file!r})"

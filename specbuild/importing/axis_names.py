@@ -1,4 +1,4 @@
-"""Names of axes that are found out on the way: weights and tables have none until they meet a named axis."""
+"""Names of axes that are found during lowering: those of weights and tables are unknown until an op combines them with a named axis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 
 class PlaceholderNames:
-    """Placeholders such as `?3`, and what they turned out to be: another axis, or several that make it up."""
+    """Placeholders such as `?3`, and what they stand for: another axis, or several that it consists of."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -21,7 +21,7 @@ class PlaceholderNames:
         return axes
 
     def note_value(self, axes: Iterable[str]) -> None:
-        """Remember that a value has these axes, if one of them has no name yet."""
+        """Record that a value has these axes, if one of them has no name yet."""
         if any(map(self.is_free, noted := list(axes))):
             self.values.append(noted)
 
@@ -55,11 +55,11 @@ class PlaceholderNames:
             self.known[axis] = other
 
     def split_placeholder(self, axis: str, sizes: Sequence[int]) -> None:
-        """Say that an unnamed axis is made of several."""
+        """Record that an unnamed axis consists of several."""
         self.parts[self.resolve(axis)] = [(self.new_placeholder(), size) for size in sizes]
 
     def expand(self, axis: str, size: int) -> dict[str, int]:
-        """Return the axes that an axis of this size turned out to be, with their sizes."""
+        """Return the axes that an axis of this size stands for, with their sizes."""
         axis = self.resolve(axis)
         if axis not in self.parts:
             return {axis: size}

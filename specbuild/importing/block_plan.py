@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from specbuild.importing.aligning import Mismatch, Row, SourceMatcher, align_instances
+from specbuild.importing.instance_rows import Mismatch, Row, SourceMatcher, align_instances
 from specbuild.importing.named_values import Instance, Step
 from specbuild.importing.plans import BlockPlan, Plans, TreeNode
 from specbuild.importing.relations import Relations
@@ -28,7 +28,7 @@ def plan_block(name: str, instances: Sequence[Instance], plans: Plans) -> BlockP
     rows = align_instances(instances, plans.names())
     outputs = SourceMatcher(instances, rows).match_all()
     relations = Relations(instances)
-    # Without words of an author, those of the rows that all instances have come first.
+    # If the author gave no names, those of the rows that all instances have come first.
     has_words = bool(relations.arguments)
     for row in sorted(rows, key=lambda row: not has_words and len(row.steps) < len(instances)):
         row.attributes = express_attributes(row, relations, plans, instances)
@@ -42,7 +42,7 @@ def plan_block(name: str, instances: Sequence[Instance], plans: Plans) -> BlockP
 
 
 def plan_model(model: Instance, plans: Plans) -> BlockPlan:
-    """Return the plan of the model itself, in which numbers stay numbers."""
+    """Return the plan of the model itself, whose numbers have no expressions yet."""
     rows = align_instances([model], plans.names())
     outputs = SourceMatcher([model], rows).match_all()
     for row in rows:
@@ -74,7 +74,7 @@ def express_attributes(
         if row.first.instance is not None and all(v == default for v in values):
             continue  # the default of a block need not be written
         if key == "axes" and is_given_table(row.first) and all(v == values[0] for v in values):
-            expressed[key] = values[0]  # the numbers of the table are as many
+            expressed[key] = values[0]  # the table has as many numbers
         elif row.first.op == "unflatten" and key == "into":
             places = follow_inputs([v or {} for v in values], [instances[k] for k in members])
             expressed[key] = express_parts(values, members, relations, places)
@@ -113,7 +113,7 @@ def express_parts(
 
 
 def follow_inputs(values: Sequence[Mapping[str, int]], instances: Sequence[Instance]) -> dict[str, str]:
-    """Return the places that an axis is split into and that have their size in the first input: at any image size."""
+    """Return the parts of an axis whose sizes are those of axes of the first input, for images of any size."""
     entries = [instance.inputs[0] for instance in instances if instance.inputs]
     return {
         axis: f"{entries[0].name}.{axis}"
@@ -160,7 +160,7 @@ def set_conditions(rows: Sequence[Row], nodes: Sequence[TreeNode], count: int, r
     """Find the condition of every row that only some instances have; a group of such rows has one."""
     for node in walk_nodes(nodes):
         if node.is_counted:
-            continue  # the number of members says it
+            continue  # the number of members is the condition
         members = [rows[i] for i in node.list_rows()]
         present = [frozenset(row.steps) for row in members]
         if node.row is not None and not members[0].sources:

@@ -1,7 +1,7 @@
 """Where an emitted model and its original begin to differ: the step, its line in the spec, and the line of the author's code.
 
 The trace knows what each step was made from. Both models run once more and give the values of all steps; they are compared
-in the order of the original's calls. A step that tidying has rewritten has no counterpart in the original, and is left out.
+in the order of the original's calls. A step that `rewrites` has changed has no counterpart in the original, and is left out.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from specbuild.parity.trace import TracedStep
 if TYPE_CHECKING:
     from specbuild.parity.case import Arrays
 
-LEAST = 1e-6  # values that are smaller are compared with this size: they may be rounding alone
+LEAST = 1e-6  # smaller values may be only rounding: their difference is divided by this
 
 
 class FirstDifference(Struct, frozen=True):
     """The first step that differs: its path and line in the spec, the line of the author's code, and how much it differs.
 
-    `kind` says of what: its value, or its weight's gradient in the proof.
+    `kind` says what differs: the value, or in the proof the gradient of a weight.
     """
 
     step: str
@@ -54,7 +54,7 @@ class PairedStep(Struct, frozen=True):
 
 
 def pair_steps(plans: Plans, graph: Block) -> dict[str, PairedStep]:
-    """Return the steps of a compiled spec by their path, each with that which it was written from.
+    """Return the steps of a compiled spec by their path, each with the step that it was written from.
 
     A block whose steps are not those of its plan, since somebody has changed them, is left out.
     """

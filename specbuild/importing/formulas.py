@@ -1,4 +1,4 @@
-"""Expressions that were found for tables, with their numbers apart: in a block, these become words."""
+"""Expressions that were found for tables, as templates: in a block, names replace their numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FIELD = re.compile(r"\{(\w+)\}")
 
 
 class Formula(str):
-    """The expression of a table with its numbers in it. `template` has fields in their place, `numbers` their values."""
+    """The expression of a table. `template` has fields for its numbers, `numbers` has their values."""
 
     template: str
     numbers: Mapping[str, int]
@@ -20,7 +20,7 @@ class Formula(str):
         return formula
 
     def fill(self, words: Mapping[str, object]) -> str:
-        """Return the expression with other words in place of the numbers."""
+        """Return the expression with these texts in place of the numbers."""
         if dict(words) == dict(self.numbers):
             return str(self)
         return FIELD.sub(lambda field: enclose_formula(str(words[field[1]])), self.template)

@@ -1,4 +1,4 @@
-"""Tables for which no expression was found: they lie in a safetensors file beside the spec, and a `const` names them."""
+"""Tables for which no expression was found: they are stored in a safetensors file beside the spec, which a `const` names."""
 
 from __future__ import annotations
 

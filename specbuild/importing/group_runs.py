@@ -1,11 +1,11 @@
-"""Groups of steps that follow each other and differ in numbers only become one group that is repeated."""
+"""Consecutive groups of steps that differ only in numbers become one repeated group."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from specbuild.importing.aligning import Row, RowSource
+from specbuild.importing.instance_rows import Row, RowSource
 from specbuild.importing.plans import Plans, TreeNode
 from specbuild.importing.runs import fold_values
 

@@ -68,5 +68,5 @@ def per_axis(values: Any, count: int) -> list[Any]:
 
 
 def unusual_values(defaults: dict[str, Any], **values: Any) -> dict[str, Any]:
-    """Return the attributes that are not as by default."""
+    """Return the attributes that differ from their default."""
     return {name: value for name, value in values.items() if value != defaults.get(name)}

@@ -16,17 +16,17 @@ from specbuild.api import Model
 from specbuild.compiler.weight_locations import WeightLocation, framework_shapes, to_framework
 from specbuild.diagnostics.errors import SpecError, SpecErrors
 from specbuild.frontend.names import to_snake_case
-from specbuild.importing.aligning import Mismatch
 from specbuild.importing.given_tables import GivenTables
+from specbuild.importing.instance_rows import Mismatch
 from specbuild.importing.key_rules import KeyMap, build_key_map
 from specbuild.importing.lowering import TraceLowering
 from specbuild.importing.named_values import BATCH, Landmark, NamedValue, Unsupported
 from specbuild.importing.plans import Plans
 from specbuild.importing.reader import ModelReader
 from specbuild.importing.request import ImportRequest, choose_axes, describe_values
+from specbuild.importing.rewrites import tidy_model
 from specbuild.importing.spec_text import write_spec
 from specbuild.importing.structure import PlannedModel, list_reports, plan_blocks
-from specbuild.importing.tidying import tidy_model
 from specbuild.importing.trace import Trace, trace_from_json, walk_calls
 from specbuild.importing.unfinished_blocks import Refusal
 from specbuild.runtimes.jobs import WorkerOptions
@@ -55,7 +55,7 @@ class ImportedModel(Struct):
     tables: GivenTables
     single_samples: list[str] = field(default_factory=list)
     refuted: list[str] = field(default_factory=list)  # expressions that the second capture refuses
-    unexplained: list[str] = field(default_factory=list)  # what differs there, and follows no argument
+    unexplained: list[str] = field(default_factory=list)  # what differs there, and depends on no argument
     second: ImportedModel | None = None  # the same spec with the arguments of the second capture
     values: dict[str, Any] = field(default_factory=dict)  # of the parameters, in a second capture
     unfinished: list[Refusal] = field(default_factory=list)  # why modules are left to be finished by hand
@@ -64,7 +64,7 @@ class ImportedModel(Struct):
     )  # the axes of each input in the original's order
 
     def carry_weights(self, published: Mapping[str, Array]) -> dict[str, Array]:
-        """Return tensors of the original under the own names of the emitted model: by the rules in the spec, which are so proved.
+        """Return the original's tensors under the names of the emitted model. The rules in the spec give the names, so this tests them.
 
         What the file of tables has is among them.
         """
@@ -238,7 +238,7 @@ def lower_trace(
     try:
         lowering.resolve_names()
         tidy_model(instance, lowering.low.names, reader.handler_table.patterns, tables)
-        lowering.resolve_names()  # axes that never met a named one have a name now
+        lowering.resolve_names()  # all axes have names now
     except Unsupported as error:
         raise SpecError(error.code, str(error), hint=error.hint) from None
     return lowering

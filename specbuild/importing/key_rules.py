@@ -28,7 +28,7 @@ NUMBER = re.compile(
 
 
 class CarriedWeight(Struct, frozen=True):
-    """A tensor of the original model, or one part of it, with its own name in PyTorch and its place in the graph."""
+    """A tensor of the original model, or one part of it, with its own name in PyTorch and its path in the graph."""
 
     published: Published
     own: str
@@ -37,7 +37,7 @@ class CarriedWeight(Struct, frozen=True):
 
 
 class KeyMap(Struct, frozen=True):
-    """Where every tensor of the original model goes; `ignored` are those that the spec does not have."""
+    """The weight of the spec for each tensor of the original model; `ignored` are those that the spec does not have."""
 
     weights: list[CarriedWeight]
     ignored: list[str]
@@ -241,8 +241,8 @@ def fill_numbers(target: str, numbers: Sequence[tuple[str, str]]) -> str:
 class RuleChooser:
     """Chooses few rules, in an order in which the first that matches a name is right for it.
 
-    They are found from the last to the first: each is the one that mends most names, and those before it mend what it
-    breaks. `wanted` has the goal of each published name, `slots` the slot of the layer that it belongs to.
+    It finds them from the last to the first: each is the rule that corrects most names, and earlier rules correct the names that it
+    makes wrong. `wanted` has the goal of each published name, `slots` the slot of the layer that it belongs to.
     """
 
     def __init__(self, wanted: Mapping[str, Goal], slots: Mapping[str, str]):
@@ -251,7 +251,9 @@ class RuleChooser:
             Rule, dict[str, bool]
         ] = {}  # the names that a rule matches, and whether it is right
         self.matching: dict[str, list[Rule]] = {name: [] for name in wanted}  # the rules that match a name
-        self.gains: dict[Rule, int] = {}  # how many names a rule would mend, less those that it would break
+        self.gains: dict[
+            Rule, int
+        ] = {}  # how many names a rule would correct, less those that it would make wrong
         self.wrong: set[str] = set()
 
     def choose_rules(self) -> list[Rule]:
@@ -263,7 +265,7 @@ class RuleChooser:
         rules: list[Rule] = []
         while self.wrong:
             best = max(self.gains, key=self.rank_rule)
-            if self.gains[best] <= 0:  # a name that shall stay, and that all rules so far change
+            if self.gains[best] <= 0:  # a name that must not change, but all rules so far change it
                 self.add_candidates(min(self.wrong))
                 best = max(self.gains, key=self.rank_rule)
             rules.insert(0, best)

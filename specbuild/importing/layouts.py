@@ -113,11 +113,11 @@ def merge_dim(low: Lowerer, value: NamedValue, dim: int) -> NamedValue:
     dims = [(name,) if i == dim else d for i, d in enumerate(value.dims)]
     hint = "tokens" if name == "T" else ""
     merged = low.emit("flatten", [value], attributes, sizes=sizes, dims=dims, hint=hint)
-    return restore_places(low, merged, axes) if name == "C" else merged
+    return restore_map_axes(low, merged, axes) if name == "C" else merged
 
 
-def restore_places(low: Lowerer, value: NamedValue, merged: Dim) -> NamedValue:
-    """Call what is left of H and W so again, after neighbours have become channels."""
+def restore_map_axes(low: Lowerer, value: NamedValue, merged: Dim) -> NamedValue:
+    """Give the rest of H and W their names again, after neighbours have become channels."""
     whole = {low.origins[a][0] for a in merged if a in low.origins}
     names = {}
     for axis in value.axes:
@@ -128,7 +128,7 @@ def restore_places(low: Lowerer, value: NamedValue, merged: Dim) -> NamedValue:
 
 
 def merged_name(low: Lowerer, value: NamedValue, axes: Dim) -> str:
-    """Return the name of the axis that these become: that of which they are parts, C, or T for places."""
+    """Return the name of the axis that these become: that of the axis they are parts of, C, or T for positions."""
     others = [a for a in value.axes if a not in axes]
     wholes = {low.origins.get(a, ("", 0)) for a in axes}
     if len(wholes) == 1:
@@ -175,7 +175,7 @@ def split_axis(low: Lowerer, value: NamedValue, axis: str, sizes: Sequence[int])
 
 
 def part_names(low: Lowerer, value: NamedValue, axis: str, sizes: Sequence[int]) -> Dim:
-    """Return names for the parts of an axis: those that it was made of, or what such parts usually are."""
+    """Return names for the parts of an axis: those of the axes that it was merged from, or the usual names of such parts."""
     others = [a for a in value.axes if a != axis]
     known = low.merged_axes.get((axis, value.axes[axis]), [])
     if [n for _, n in known] == list(sizes) and not any(a in others for a, _ in known):
@@ -211,7 +211,7 @@ def reshape_value(low: Lowerer, value: NamedValue, target: Sequence[int]) -> Nam
     if shape == sizes and all(len(dim) <= 1 for dim in value.dims):
         return value
     pieces = cut_windows(value, shape) or cut_axes(low, value, shape)
-    if pieces is None:  # across axes: merge what stands together, then cut
+    if pieces is None:  # across axes: merge neighbours first, then cut
         for dim, axes in enumerate(value.dims):
             if len(axes) > 1 and BATCH not in axes:
                 value = merge_dim(low, value, dim)
@@ -222,7 +222,7 @@ def reshape_value(low: Lowerer, value: NamedValue, target: Sequence[int]) -> Nam
 
 
 def cut_windows(value: NamedValue, shape: Sequence[int]) -> list[list[tuple[str, int]]] | None:
-    """Return the pieces if a map is cut into windows of which there is only one in a row or column.
+    """Return the pieces if a map is cut into windows, with only one window in a row or column.
 
     Without it, the rows of windows would have no axis where they have the size 1.
     """
@@ -247,7 +247,7 @@ def cut_windows(value: NamedValue, shape: Sequence[int]) -> list[list[tuple[str,
 def cut_axes(low: Lowerer, value: NamedValue, shape: Sequence[int]) -> list[list[tuple[str, int]]] | None:
     """Return for each dimension of the new shape the axes, or pieces of axes, that it is made of.
 
-    None if a dimension would begin inside of what is left of an axis.
+    None if a dimension would begin inside the rest of an axis.
     """
     waiting = [(axis, low.axis_size(value, axis)) for dim in value.dims for axis in dim]
     pieces: list[list[tuple[str, int]]] = []
@@ -275,10 +275,10 @@ def cut_axes(low: Lowerer, value: NamedValue, shape: Sequence[int]) -> list[list
 
 
 def is_single_window(waiting: Sequence[tuple[str, int]]) -> bool:
-    """Return whether the next axis counts windows, of which there is one, and the places in it do not follow."""
+    """Return whether the next axis counts windows, has size 1, and is not followed by the positions in a window."""
     if not waiting or waiting[0][1] != 1 or waiting[0][0] not in INSIDE:
         return False
-    # the places are called H and W again where a window was pooled
+    # the positions are called H and W again where a window was pooled
     return len(waiting) < 2 or waiting[1][0].lower() != INSIDE[waiting[0][0]]
 
 
@@ -288,7 +288,7 @@ def is_single_output(low: Lowerer, waiting: Sequence[tuple[str, int]]) -> bool:
 
 
 def arrange_pieces(low: Lowerer, value: NamedValue, pieces: list[list[tuple[str, int]]]) -> NamedValue:
-    """Split the axes of which there are several pieces, and merge those that stand in one dimension."""
+    """Split the axes that have several pieces, and merge the pieces that are in one dimension."""
     sizes: dict[str, list[int]] = {}
     for axis, size in (piece for dim in pieces for piece in dim):
         sizes.setdefault(axis, []).append(size)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from specbuild.importing.aligning import Row, RowSource
+from specbuild.importing.instance_rows import Row, RowSource
 from specbuild.importing.plans import BlockPlan, Plans, TreeNode
 from specbuild.importing.runs import fold_values
 

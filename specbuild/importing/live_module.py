@@ -90,7 +90,7 @@ def is_keras_model(module: Any) -> bool:
 
 
 def import_keras_model(model: Any, inputs: Mapping[str, Any], prove: bool) -> ModuleImport:
-    """Import a Keras model by way of a file. Raises SpecError SB961."""
+    """Save a Keras model to a file, and import that. Raises SpecError SB961."""
     reader = keras.READER
     reader.require_packages()
     wanted = {name: read_input(name, example, reader) for name, example in inputs.items()}
@@ -114,7 +114,7 @@ def collect_results(source: str, imported: ImportedModel, proofs: list[Proof]) -
 
 
 def read_input(name: str, example: Any, reader: ModelReader) -> InputRequest:
-    """Return what is said about an input: by a text, or by an example with a batch."""
+    """Return the description of an input, from a text or from an example with a batch."""
     if not isinstance(example, str):
         sizes = "x".join(map(str, tuple(getattr(example, "shape", ()))[1:]))
         dtype = str(getattr(example, "dtype", "float")).rpartition(".")[2]

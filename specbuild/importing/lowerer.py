@@ -46,7 +46,7 @@ def find_shared_kernels(trace: Trace) -> set[str]:
 
 
 class Lowerer:
-    """Adds steps to the block that is lowered, and answers what a traced value has become."""
+    """Adds steps to the block that is lowered, and finds the value of the spec for a traced value."""
 
     def __init__(self, trace: Trace, constants: Mapping[int, Array], name_weight: Callable[[str], str] = str):
         self.name_weight = name_weight  # gives the name of the step for a weight by itself
@@ -96,11 +96,11 @@ class Lowerer:
         return NamedValue(value.source, axes, dims, value.dtype)
 
     def value(self, argument: Any) -> NamedValue:
-        """Return what an argument has become: a value, a weight, or a table."""
+        """Return the value of the spec for an argument: a value, a weight, or a table."""
         if isinstance(argument, NamedValue):
             return self.resolve(argument)
         if not isinstance(argument, ValueRef):
-            raise Unsupported(f"{argument!r} stands where a tensor is expected")
+            raise Unsupported(f"{argument!r} was given where a tensor is expected")
         if argument.number not in self.values:
             traced = self.trace.values[argument.number]
             is_stored = traced.name in self.trace.weights and traced.dtype == "float"
@@ -130,7 +130,7 @@ class Lowerer:
 
     def add_weight(self, name: str, shape: Sequence[int], is_trained: bool) -> NamedValue:
         """Add a weight by itself, whose axes get their names later."""
-        if not is_trained:  # a buffer that several modules hold has a name in each of them
+        if not is_trained:  # a buffer that several modules share has a name in each of them
             aliases = (alias for alias, first in self.trace.tied.items() if first == name)
             name = next((alias for alias in aliases if alias.startswith(f"{self.path}.")), name)
         axes = dict(zip(self.names.new_axes(len(shape)), shape, strict=True))
@@ -143,7 +143,7 @@ class Lowerer:
         return self.add_step(step, tuple((axis,) for axis in axes))
 
     def add_table(self, number: int) -> NamedValue:
-        """Add a table of constants; dimensions along which nothing changes are left out."""
+        """Add a table of constants; dimensions along which all numbers are equal are left out."""
         data, dtype = self.constants[number], self.trace.values[number].dtype
         kept = []
         for dim in range(data.ndim):

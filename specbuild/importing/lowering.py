@@ -1,6 +1,6 @@
 """From a trace to steps: an instance for each module that an author would make a block of.
 
-What a container holds lies in the block around it. A small module around one layer becomes this layer.
+The members of a container become steps of the block around it. A small module around one layer becomes this layer.
 Everything that no spec can say is collected, so that all reasons are reported at once.
 """
 
@@ -211,7 +211,7 @@ class TraceLowering:
             self.landmarks.append(Landmark(number, value, call.line or find_layer(call)))
 
     def lower_module(self, call: ModuleCall) -> None:
-        if not call.body:  # it gives what it was given
+        if not call.body:  # it returns its input
             return
         is_container = call.is_sequential
         is_first = call.repetition == 0 or self.low.is_repeated

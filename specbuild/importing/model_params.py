@@ -1,7 +1,7 @@
-"""The parameters of the model itself: arguments of its constructor in place of the numbers that they decide.
+"""The parameters of the model itself: arguments of its constructor in place of the numbers that follow from them.
 
 With a second capture, made with other arguments, an expression must hold in both. With one, only what is
-hardly a coincidence is used: an argument of the same name, a list that the stages of the model repeat in its order, and the
+hardly a coincidence counts: an argument of the same name, a list that the stages of the model repeat in its order, and the
 only argument that is a size and has this value. The report lists these.
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 
 from specbuild.expressions.common_expressions import CommonExpressions
 from specbuild.frontend.names import COMMON_NAMES, find_name_problem
-from specbuild.importing.aligning import Mismatch
-from specbuild.importing.model_places import REPEAT, Place, pair_places
+from specbuild.importing.compared_steps import REPEAT, ComparedStep, pair_compared_steps
+from specbuild.importing.instance_rows import Mismatch
 from specbuild.importing.plans import BlockPlan, Plans
 from specbuild.importing.relations import (
     DIVISORS,
@@ -52,14 +52,14 @@ def lift_arguments(plans: Sequence[BlockPlan], blocks: Plans) -> ModelParams:
     """Put arguments of the constructor into the first of these plans of the model; the others are of other captures."""
     lifted = ModelParams(plans, blocks)
     try:
-        lifted.places = list(pair_places(plans, blocks))
+        lifted.compared_steps = list(pair_compared_steps(plans, blocks))
     except Mismatch as problem:
         lifted = lift_arguments(plans[:1], blocks)
         lifted.unexplained.append(str(problem))
         return lifted
     lifted.find_anchors()
-    for place in lifted.places:
-        lifted.rewrite(place)
+    for compared in lifted.compared_steps:
+        lifted.rewrite(compared)
     first = plans[0]
     first.defaults = lifted.list_values(0)
     first.params = {name: [value] for name, value in first.defaults.items()}
@@ -78,11 +78,11 @@ class ModelParams:
         self.single_samples: list[tuple[str, str]] = []
         self.refuted: list[str] = []
         self.unexplained: list[str] = []
-        self.places: list[Place] = []
+        self.compared_steps: list[ComparedStep] = []
         self.arguments = self.read_arguments(plans, blocks)
         self.expressions = CommonExpressions(self.arguments)
-        self.windows: dict[tuple[Place, str], str] = {}
-        self.anchors: dict[int, str] = {}  # sizes that only one argument has, and that stand in the model
+        self.windows: dict[tuple[ComparedStep, str], str] = {}
+        self.anchors: dict[int, str] = {}  # sizes that only one argument has, and that occur in the model
         self.counts: dict[int, str] = {}
 
     def read_arguments(self, plans: Sequence[BlockPlan], blocks: Plans) -> list[dict[str, Any]]:
@@ -101,7 +101,7 @@ class ModelParams:
     # ----------------------------------------------------------------------------------- of one sample
 
     def find_anchors(self) -> None:
-        """Find the arguments that stand in the first capture as they are."""
+        """Find the arguments whose values occur unchanged in the first capture."""
         first = self.arguments[0]
         lists = {n: v for n, v in first.items() if isinstance(v, list) and len(v) > 1}
         for name, wanted in lists.items():
@@ -115,8 +115,8 @@ class ModelParams:
         matched = {text.partition("[")[0] for text in self.windows.values()}
         found = {
             number
-            for place in self.places
-            for key, value in place.attributes[0].items()
+            for compared in self.compared_steps
+            for key, value in compared.attributes[0].items()
             for number in channel_counts(key, value)
         }
         for text, value in sizes.items():
@@ -129,12 +129,12 @@ class ModelParams:
 
     def find_window(self, name: str, wanted: list[int]) -> None:
         """Look for steps of one kind, one after the other, that have the numbers of a list at one attribute."""
-        rows: dict[tuple[str, str], list[tuple[Place, Any]]] = defaultdict(list)
-        for place in self.places:
-            for key, value in {REPEAT: place.lengths[0], **place.attributes[0]}.items():
+        rows: dict[tuple[str, str], list[tuple[ComparedStep, Any]]] = defaultdict(list)
+        for compared in self.compared_steps:
+            for key, value in {REPEAT: compared.lengths[0], **compared.attributes[0]}.items():
                 is_fitting = has_size_name(name) if is_size(key, [value]) else not has_size_name(name)
                 if is_fitting and (key == REPEAT or is_number(value)):
-                    rows[place.head, key].append((place, value))
+                    rows[compared.head, key].append((compared, value))
         for (_, key), row in rows.items():
             values = [value for _, value in row]
             starts = [
@@ -144,15 +144,15 @@ class ModelParams:
                 for i in range(len(wanted)):
                     self.windows.setdefault((row[starts[0] + i][0], key), f"{name}[{i}]")
 
-    def propose(self, place: Place, key: str, name: str, value: Any) -> Iterator[str]:
-        """Yield what may stand for a number of the first capture, though there is one sample only."""
+    def propose(self, compared: ComparedStep, key: str, name: str, value: Any) -> Iterator[str]:
+        """Yield expressions that may give a number of the first capture, when there is no second one."""
         same_name = SAME_NAMES.get(name, name)
         if self.arguments[0].get(same_name) == value:
             yield same_name
         if key in PATCH_KEYS and value > 1 and self.arguments[0].get(PATCH) == value:
             yield PATCH
-        if key == name and (place, key) in self.windows:
-            yield self.windows[place, key]
+        if key == name and (compared, key) in self.windows:
+            yield self.windows[compared, key]
         if key == REPEAT or COUNT_NAME.search(key):
             if value in self.counts:
                 yield self.counts[value]
@@ -160,7 +160,7 @@ class ModelParams:
             names = [n for n, v in self.arguments[0].items() if is_number(v) and v == value]
             yield from names if len(names) == 1 else ()
         elif (key in ("axes", "into") and name != "C") or key.lower() in PLACE_NAMES:
-            return  # a number of places is no number of channels
+            return  # a number of positions is no number of channels
         elif key == "by" and isinstance(value, float):
             roots = (f"{text} ** {root}" for text in self.anchors.values() for root in ROOTS)
             yield from (root for root in roots if (self.expressions.column(root) or [None])[0] == value)
@@ -200,7 +200,7 @@ class ModelParams:
             yield f"{one} * {other}"
 
     def list_multiples(self, values: Sequence[Any]) -> Iterator[str]:
-        """Yield the multiples of sizes that a number may be, such as all places of all channels."""
+        """Yield the multiples of sizes that a number may be, such as all positions of all channels."""
         first = self.arguments[0]
         sizes = {n: v for n, v in first.items() if is_number(v) and has_size_name(n)}
         lists = {n: v for n, v in first.items() if isinstance(v, list) and has_size_name(n)}
@@ -209,72 +209,72 @@ class ModelParams:
             if isinstance(values[0], int) and size > 1 and values[0] % size == 0:
                 yield f"{values[0] // size} * {text}"
 
-    # -------------------------------------------------------------------------------------- all places
+    # -------------------------------------------------------------------------------------- all compared steps
 
-    def rewrite(self, place: Place) -> None:
-        """Put expressions into a place of the first plan."""
-        for key in dict.fromkeys(k for attributes in place.attributes for k in attributes):
-            values = [attributes.get(key) for attributes in place.attributes]
-            place.set_attribute(key, self.express(place, key, key, values))
-        if place.can_repeat and (len(set(place.lengths)) > 1 or place.lengths[0] > 1):
-            place.set_length(self.express(place, REPEAT, REPEAT, list(place.lengths)))
+    def rewrite(self, compared: ComparedStep) -> None:
+        """Put expressions into a step or repeat of the first plan."""
+        for key in dict.fromkeys(k for attributes in compared.attributes for k in attributes):
+            values = [attributes.get(key) for attributes in compared.attributes]
+            compared.set_attribute(key, self.express(compared, key, key, values))
+        if compared.can_repeat and (len(set(compared.lengths)) > 1 or compared.lengths[0] > 1):
+            compared.set_length(self.express(compared, REPEAT, REPEAT, list(compared.lengths)))
 
-    def express(self, place: Place, key: str, name: str, values: list[Any]) -> Any:
-        """Return what stands for these values, one for each capture: of the first, if nothing does."""
+    def express(self, compared: ComparedStep, key: str, name: str, values: list[Any]) -> Any:
+        """Return an expression for these values, one for each capture; the value of the first if there is none."""
         first = values[0]
         if isinstance(first, dict) and all(isinstance(v, dict) and list(v) == list(first) for v in values):
-            return {k: self.express(place, key, k, [v[k] for v in values]) for k in first}
+            return {k: self.express(compared, key, k, [v[k] for v in values]) for k in first}
         if isinstance(first, list) and all(isinstance(v, list) and len(v) == len(first) for v in values):
             return [
-                self.express(place, key, f"{name}{i}", list(v))
+                self.express(compared, key, f"{name}{i}", list(v))
                 for i, v in enumerate(zip(*values, strict=True))
             ]
         if all(map(is_number, values)):
-            return self.express_numbers(place, key, name, values)
+            return self.express_numbers(compared, key, name, values)
         if all(v == first for v in values):
             return first
         if all(isinstance(v, str) for v in values) and len({WHOLE_NUMBER.sub("#", v) for v in values}) == 1:
-            return self.express_text(place, key, name, values)
-        return self.leave(place, key, values)
+            return self.express_text(compared, key, name, values)
+        return self.leave(compared, key, values)
 
-    def express_text(self, place: Place, key: str, name: str, values: list[str]) -> str:
+    def express_text(self, compared: ComparedStep, key: str, name: str, values: list[str]) -> str:
         """Return a rule in `i` with expressions for the numbers in it that differ."""
         columns = zip(*(map(int, WHOLE_NUMBER.findall(v)) for v in values), strict=True)
         found = [
-            self.express_numbers(place, key, name, list(c)) if len(set(c)) > 1 else c[0] for c in columns
+            self.express_numbers(compared, key, name, list(c)) if len(set(c)) > 1 else c[0] for c in columns
         ]
         texts = iter(f"({t})" if " " in str(t) else str(t) for t in found)
         return WHOLE_NUMBER.sub(lambda match: next(texts), values[0])
 
-    def express_numbers(self, place: Place, key: str, name: str, values: list[Any]) -> Any:
+    def express_numbers(self, compared: ComparedStep, key: str, name: str, values: list[Any]) -> Any:
         if len(set(values)) > 1:
-            windows = [self.windows[place, key]] if key == name and (place, key) in self.windows else []
+            windows = [self.windows[compared, key]] if key == name and (compared, key) in self.windows else []
             same_name = SAME_NAMES.get(name, name)
             own = [same_name] if same_name in self.arguments[0] else []
             is_count = key == REPEAT or COUNT_NAME.search(key) is not None
             candidates = [*own, *windows, *self.list_candidates(is_count), *self.list_multiples(values)]
             found = self.expressions.find(candidates, values)
-            return self.use(str(found)) if found is not None else self.leave(place, key, values)
-        if place.is_classifier and key == "features":
+            return self.use(str(found)) if found is not None else self.leave(compared, key, values)
+        if compared.is_classifier and key == "features":
             for text in CLASS_COUNTS:
                 if self.expressions.column(text) == values:
                     return self.use(text)
-        for text in self.propose(place, key, name, values[0]):
+        for text in self.propose(compared, key, name, values[0]):
             if self.expressions.column(text) == values:
                 if text != SAME_NAMES.get(name, name):
                     self.single_samples.append((name, text))
                 return self.use(text)
             if len(values) > 1:
-                self.refuted.append(f"{place.label}: {name} `{text}`")
+                self.refuted.append(f"{compared.label}: {name} `{text}`")
         return values[0]
 
     def use(self, text: str) -> str:
         self.used |= set(WORD.findall(text))
         return text
 
-    def leave(self, place: Place, key: str, values: Sequence[Any]) -> Any:
+    def leave(self, compared: ComparedStep, key: str, values: Sequence[Any]) -> Any:
         """Note that nothing is known for a value that differs; the file has that of the first capture."""
-        self.unexplained.append(f"{place.label}: {key} is {' or '.join(map(str, values))}")
+        self.unexplained.append(f"{compared.label}: {key} is {' or '.join(map(str, values))}")
         return values[0]
 
 
@@ -285,7 +285,7 @@ def is_argument(value: Any) -> bool:
 
 
 def has_size_name(name: str) -> bool:
-    """Return whether an argument of this name is a number of channels or the like."""
+    """Return whether an argument of this name is a size such as a number of channels."""
     return SIZE_NAME.search(name) is not None and NO_SIZE_NAME.search(name) is None
 
 

@@ -1,4 +1,4 @@
-"""What a trace is turned into: steps on named axes, in one instance for each module.
+"""The result of lowering a trace: steps on named axes, in one instance for each module.
 
 A value of a spec has named axes and no order; a traced tensor has an order and no names. A `NamedValue` ties
 them: for each dimension of the tensor, the axes that it is made of, slowest first. `BATCH` is an axis that
@@ -21,7 +21,7 @@ Dim: TypeAlias = tuple[str, ...]
 
 
 class Unsupported(Exception):
-    """What no spec can say, or what importing does not know. The message says what; `hint` what helps."""
+    """Raised for what no spec can express, or importing does not know. The message says what it is, `hint` what helps."""
 
     def __init__(self, message: str, hint: str = "", code: str = "SB963"):
         super().__init__(message)

@@ -18,7 +18,7 @@ def arrange_value(value: Any, dims: Sequence[Dim], wanted: TensorType, batch: in
 
 
 def restore_value(value: Any, dims: Sequence[Dim], given: TensorType, batch: int) -> Any:
-    """Return a canonical value with the dimensions that the original has: the way back."""
+    """Return a canonical value with the dimensions of the original: the inverse of `arrange_value`."""
     axes, order, sizes = list_named_axes(dims, given, batch)
     moved = value.transpose([order.index(a) for a in axes])
     return moved.reshape([math.prod(sizes[a] for a in dim) for dim in dims])

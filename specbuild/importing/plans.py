@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from specbuild.importing.aligning import Row, RowSource
+from specbuild.importing.instance_rows import Row, RowSource
 from specbuild.importing.named_values import Instance, Step
 from specbuild.ops import OPS
 
@@ -54,7 +54,7 @@ class BlockPlan(Struct, eq=False):
     single_samples: list[tuple[str, str]] = field(default_factory=list)
 
     def arguments(self, number: int) -> dict[str, Any]:
-        """Return the arguments that an instance gives, but for those that are as by default."""
+        """Return the arguments that an instance gives, except those that equal their default."""
         given = {name: column[number] for name, column in self.params.items()}
         return {n: v for n, v in given.items() if n not in self.defaults or self.defaults[n] != v}
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from specbuild.importing.axis_names import number_name
+from specbuild.importing.broadcasting import align_dims, split_like_other
 from specbuild.importing.layouts import rename_axes, require_axis, widen_dim
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import align_dims, meet_split
 from specbuild.importing.named_values import BATCH, Dim, NamedValue, Step, Unsupported
 
 ELLIPSIS_LETTERS = "ZYXWVUTS"  # of dimensions that an einsum does not name
@@ -75,7 +75,7 @@ def split_outer(low: Lowerer, left: NamedValue, right: NamedValue) -> tuple[Name
     for index in range(-max(len(left.dims), len(right.dims)), -2):
         counts = sorted(len(dims[index]) for dims in align_dims(left, right))
         if counts[0] == 1 < counts[1]:
-            left, right = meet_split(low, left, right, index)
+            left, right = split_like_other(low, left, right, index)
     return left, right
 
 
@@ -163,7 +163,7 @@ def widen_summed(
 
 
 def spell_ellipses(terms: str, result: str, counts: Sequence[int]) -> tuple[str, str]:
-    """Return the terms and the result of an einsum with letters in place of `...`; `counts` are the numbers of dimensions."""
+    """Return the terms and the result of an einsum with letters in place of `...`; `counts` has the number of dimensions of each value."""
     spelled, longest = [], ""
     for term, count in zip(terms.split(","), counts, strict=True):
         letters = ELLIPSIS_LETTERS[len(ELLIPSIS_LETTERS) - count + len(term.replace("...", "")) :]

@@ -107,7 +107,7 @@ def count_original(imported: ImportedModel) -> int:
 
 
 class ProofComparison:
-    """Compares what both models make of the same numbers."""
+    """Compares the results of both models for the same numbers."""
 
     def __init__(self, imported: ImportedModel, runs: ProofRuns):
         self.imported, self.runs, self.backend = imported, runs, imported.reader.backend

@@ -1,4 +1,4 @@
-"""The runs of a proof: random weights and inputs, and the jobs that give what both models make of them."""
+"""The runs of a proof: random weights and inputs, and the jobs that run both models on them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ProofRuns:
         return self.random.random(shape) < 0.7 if x.dtype == "bool" else self.random.normal(size=shape)
 
     def move_input(self, name: str, graph: Block, value: Any, back: bool = False) -> Any:
-        """Return a canonical input with its dimensions in the original's order, or the way back."""
+        """Return a canonical input with its dimensions in the original's order; with `back`, the inverse."""
         given, own = graph.inputs[name].axes, self.imported.input_dims[name]
         first, second = (own, given) if back else (given, own)
         return value.transpose([0, *(1 + list(first).index(axis) for axis in second)])

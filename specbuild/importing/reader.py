@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ModelReader(Struct, frozen=True):
-    """What reads the models of one framework, for which there must be a backend: the proof runs its code."""
+    """Reads the models of one framework. There must be a backend for it: the proof runs its code."""
 
     backend_name: str
     worker: str  # MODULE:FUNCTION that opens the worker which makes, records and runs a model

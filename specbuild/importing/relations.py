@@ -1,7 +1,7 @@
-"""Numbers to expressions: what holds for the numbers of every instance of a block, in the author's own words.
+"""Numbers to expressions: what holds for the numbers of every instance of a block, with the author's own names.
 
 An argument of the constructor goes before arithmetic on sizes, and an expression without constants before one with.
-What still rests on a single sample is noted, so that the report can say so.
+The report lists the expressions that a single sample supports.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 from specbuild.expressions.common_expressions import CommonExpressions
 from specbuild.frontend.names import COMMON_NAMES, find_name_problem
-from specbuild.importing.aligning import Mismatch
 from specbuild.importing.axis_names import number_name
 from specbuild.importing.formulas import Formula
+from specbuild.importing.instance_rows import Mismatch
 from specbuild.importing.named_values import Instance
 
 # Attributes whose values are sizes, and may be computed from others; other numbers are only looked up.
@@ -27,7 +27,7 @@ WINDOWS = ("kernel", "stride", "padding", "dilation", "output_padding", "size", 
 FACTORS = (2, 3, 4, 6, 8)
 AREAS = (9, 16, 25, 49)  # of kernels: a kernel as a matrix has so many times the channels
 DIVISORS = (2, 3, 4, 8, 16)
-FEW = (2, 3, 4)  # those that may stand for a single sample
+FEW = (2, 3, 4)  # those that one sample is enough for
 MAX_PAIRS = 4_000  # of conditions that are tried together
 NUMBER = (int, float)
 # Arguments that are no sizes, however large.
@@ -60,7 +60,7 @@ def is_number(value: Any) -> bool:
 
 
 def is_size(attribute: str, values: Sequence[Any]) -> bool:
-    """Return whether an attribute with these values is a number of channels or the like."""
+    """Return whether an attribute with these values is a size such as a number of channels."""
     if SIZES.search(attribute) and not attribute.startswith(("kernel", "stride", "padding", "dilation")):
         return True
     return not COUNTS.search(attribute) and all(isinstance(v, int) and v >= MIN_SIZE for v in values)
@@ -93,7 +93,7 @@ class Relations:
     def read_columns(self, source: str) -> dict[str, list[Any]]:
         """Return the values of the numbers among the arguments or attributes of the modules, by name.
 
-        Those that are always the channels of the input say nothing more than these do.
+        Those that always equal the channels of the input are left out.
         """
         columns = {}
         channels = [x.inputs[0].axes["C"] for x in self.instances] if self.channels else []
@@ -115,7 +115,7 @@ class Relations:
     # ----------------------------------------------------------------------------------------- numbers
 
     def express(self, attribute: str, values: Sequence[Any], members: Sequence[int], hint: str = "") -> Any:
-        """Return what stands for these values of an attribute, one for each instance of `members`.
+        """Return the code for these values of an attribute, one for each instance of `members`.
 
         A literal, an expression, or lists and mappings of them. Raises Mismatch for texts that differ.
         """
@@ -152,7 +152,7 @@ class Relations:
         raise Mismatch
 
     def express_kernel(self, values: Sequence[Any], members: Sequence[int]) -> dict[str, Any]:
-        """Return the axes of a kernel that the model computes: channels, and the sides of a window, which are no places."""
+        """Return the axes of a kernel that the model computes: channels, and the sides of a window, which are no sizes of a map."""
         expressed = {}
         for axis in values[0]:
             sizes = [v[axis] for v in values]
@@ -167,7 +167,7 @@ class Relations:
         return expressed
 
     def express_formula(self, values: Sequence[Any], members: Sequence[int]) -> str:
-        """Return the expression of a table with words in place of its numbers. Raises Mismatch."""
+        """Return the expression of a table with names in place of its numbers. Raises Mismatch."""
         if any(not isinstance(v, Formula) or v.template != values[0].template for v in values):
             raise Mismatch
         words = {}
@@ -211,7 +211,7 @@ class Relations:
         if attribute == "by" and (root := self.find_root(values, members)):
             return root
         if is_same and (not sized or attribute in ("start", "stop")):
-            # an argument that varies says it better, though not in the few instances that have the step
+            # an argument that varies is better, though it does not vary in the few instances that have the step
             varies = has_argument and len(set(self.arguments[attribute])) > 1
             return self.use(attribute) if varies else values[0]
         if has_argument:
@@ -251,7 +251,7 @@ class Relations:
         return is_known and [self.arguments[name][k] for k in members] == list(values)
 
     def is_flag(self, name: str) -> bool:
-        """Return whether an argument is true or false in some instance: it stands for no number, though they are equal."""
+        """Return whether an argument is true or false in some instance: then it is no number, though True equals 1."""
         column = self.arguments.get(name) or self.flags.get(name) or self.params.get(name) or []
         return any(isinstance(v, bool) for v in column)
 
@@ -318,7 +318,7 @@ class Relations:
         yield from (f"{channels} // {n} * {g}" for g in groups for n in heads)
 
     def list_rounded(self, channels: str, whole: Sequence[str], values: Sequence[Any]) -> Iterator[str]:
-        """Yield numbers of channels that have a least one, or are rounded to a multiple of 8 as MobileNet's are."""
+        """Yield numbers of channels with a minimum, or rounded to a multiple of 8 as in MobileNet."""
         parts = [f"{channels} // {n}" for n in (*whole, *DIVISORS)]
         if list(values).count(min(values)) > 1 or min(values) >= MIN_SIZE:
             yield from (f"max({part}, {min(values)})" for part in parts)

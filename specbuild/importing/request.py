@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.frontend.names import IDENTIFIER, find_name_problem
 from specbuild.importing.reader import ModelReader
-from specbuild.importing.readers import find_reader
+from specbuild.importing.reader_choice import find_reader
 
 DTYPES = ("float", "int32", "bool")
 OTHER_DTYPES = {"float32": "float", "int64": "int32", "long": "int32", "int": "int32"}  # names in PyTorch

@@ -9,8 +9,8 @@ from textwrap import wrap
 from typing import Any
 
 from specbuild.frontend.names import find_name_problem
-from specbuild.importing.aligning import RowSource
 from specbuild.importing.axis_names import number_name
+from specbuild.importing.instance_rows import RowSource
 from specbuild.importing.named_values import Instance, Step, Unsupported
 from specbuild.importing.plans import BlockPlan, Plans, TreeNode
 from specbuild.ops import OPS
@@ -61,7 +61,7 @@ class BlockWriter:
         self.orders = orders if any(orders) else [()] * len(plan.outputs)
         self.group_ends: dict[int, str] = {}  # the last row of a group with a name, and its path
         self.group_paths: list[str] = []
-        self.given_by_group: set[int] = set()  # rows whose `from` stands at the group that they begin
+        self.given_by_group: set[int] = set()  # rows whose `from` is written at the group that they begin
         self.note_groups(plan.nodes)
         self.name_distant_rows()
 

@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import Any
 
 from specbuild.frontend.names import find_name_problem, to_snake_case
-from specbuild.importing.aligning import Row, RowSource
 from specbuild.importing.axis_names import number_name
 from specbuild.importing.group_runs import fold_groups
+from specbuild.importing.instance_rows import Row, RowSource
 from specbuild.importing.plans import Plans, TreeNode
 from specbuild.importing.relations import Relations, is_size
 from specbuild.importing.runs import fold_values
@@ -115,7 +115,7 @@ class TreeBuilder:
         self.inputs = inputs  # names that no step can have
 
     def group_items(self, items: Sequence[Item], is_group: bool = False) -> list[TreeNode]:
-        """Return the nodes for rows with these names. A group is a run of rows; what comes later stands by itself."""
+        """Return the nodes for rows with these names. A group is a run of rows; a later row is on its own."""
         nodes: list[TreeNode] = []
         taken: set[str] = set() if is_group else set(self.inputs)
         position = 0

@@ -10,9 +10,9 @@ from typing import Any
 from msgspec import Struct
 
 from specbuild.frontend.names import find_name_problem
-from specbuild.importing.aligning import Mismatch, SourceMatcher, align_instances, step_key
 from specbuild.importing.axis_names import number_name
 from specbuild.importing.block_plan import plan_block, plan_model
+from specbuild.importing.instance_rows import Mismatch, SourceMatcher, align_instances, step_key
 from specbuild.importing.list_runs import fold_list_runs
 from specbuild.importing.model_params import ModelParams, lift_arguments
 from specbuild.importing.named_values import Instance

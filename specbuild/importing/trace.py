@@ -65,7 +65,7 @@ class FunctionCall(Struct, frozen=True):
 class ModuleCall(Struct, frozen=True):
     """A call of a module with the calls inside it.
 
-    `constructor` has the arguments of its constructor by name, as far as they are plain data, and `settings`
+    `constructor` has the arguments of its constructor by name, if they are plain data, and `settings`
     its other plain attributes. `repetition` counts the calls of the same module before.
     """
 

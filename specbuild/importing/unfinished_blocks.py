@@ -22,7 +22,7 @@ class Refusal(Struct, frozen=True):
     line: str
 
     def describe(self) -> str:
-        """Return the reason as it stands in a spec: without folders of this machine."""
+        """Return the reason as it is written in a spec: without folders of this machine."""
         where = os.path.basename(self.line)
         return self.message + (f" ({where})" if where else "")
 

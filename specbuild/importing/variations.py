@@ -1,8 +1,8 @@
-"""A second capture of a user's model with other arguments, though nobody named any: every expression must hold there, too.
+"""A second capture of a user's model, with other arguments that specbuild chooses: every expression must hold there, too.
 
-From one model, a width of 64 and an embedding of 64 look alike. So the class is made again with larger sizes and
-other depths. Where the model cannot be made like that, or the spec cannot explain what comes out, other values are
-tried, and at last there is only the first model.
+In one model, a width of 64 and an embedding of 64 cannot be distinguished. So the class is constructed again with larger
+sizes and other depths. If the constructor fails, or the spec does not fit the second model, other values are tried. If
+none works, there is only the first capture.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from specbuild.importing.request import ImportRequest
 from specbuild.runtimes.worker_process import WorkerProcess
 
 MAX_PARAMETERS = 30_000_000  # of a model that is made more than once
-PUBLISHED = ("timm:", "torchvision:")  # their functions have other arguments than the classes
+PUBLISHED = ("timm:", "torchvision:")  # their functions have other arguments than their classes
 # Sizes of the inputs, and numbers that other sizes must be a multiple of.
 FIXED = re.compile(
     r"^in_|^cin$|in_ch|in_dim|input|image|img|patch|window|kernel|block_size|max_|seq|context|len|stride|group|pool|step"
 )
-QUARTERS = (8, 10, 12, 14, 6, 7)  # of sizes: different ones tell more, but must fit together
+QUARTERS = (8, 10, 12, 14, 6, 7)  # of sizes: different ones separate more sizes, but must fit together
 DOUBLE = 2
 MORE = (1, 2)  # layers
 
@@ -57,9 +57,9 @@ def find_variation(
 
 
 def list_variations(given: Mapping[str, Any], inputs: set[int]) -> Iterator[dict[str, Any]]:
-    """Yield other arguments for a class, those that tell most first.
+    """Yield other arguments for a class, the most informative first.
 
-    `inputs` are sizes of its inputs: arguments with these values may be them, and stay in later trials.
+    `inputs` are sizes of its inputs: arguments with these values may be such sizes, so later trials keep them.
     """
     tried: list[dict[str, Any]] = []
     for pair in zip(vary_arguments(given, set()), vary_arguments(given, inputs), strict=True):
@@ -99,7 +99,7 @@ def scale_value(value: Any, factor: int, more: int = 0) -> Any:
 
 
 def varies_as_size(name: str, value: Any, fixed: set[int]) -> bool:
-    """Return whether an argument is a number of channels or the like, or a list of them."""
+    """Return whether an argument is a size such as a number of channels, or a list of sizes."""
     values = list(value) if isinstance(value, list | tuple) else [value]
     if not values or not all(isinstance(v, int) and not isinstance(v, bool) and v > 1 for v in values):
         return False

@@ -1,4 +1,4 @@
-"""Where the size of an axis comes from: the input of a block whose axis has it, at every size."""
+"""Finds the input of a block that an axis of a value has its size from, whatever this size is."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def trace_axis(block: KnownValues, ref: Ref, axis: str) -> AxisOfInput | None:
 
 
 def follows_sizes(block: KnownValues, ref: Ref, axis: str) -> bool:
-    """Return whether an axis can have another size than the spec's, though it is not that of an input.
+    """Return whether an axis that is not that of an input can have another size than in the spec.
 
     It is computed from sizes of inputs then, as after a strided convolution, or comes from a block.
     """
@@ -206,6 +206,6 @@ def find_equal_size(
         try:
             if all(infer_size(size + more) == size + more for more in (0, 1, 2, 3)):
                 return PositionSource(index)
-        except ShapeError:  # another size does not fit
+        except ShapeError:  # the op does not take the other size
             continue
     return None

@@ -147,7 +147,7 @@ class SizeFunctions:
 
 
 def has_expressions(op: Op) -> bool:
-    """Return whether an attribute of an op can be another one elsewhere: its results at other sizes say nothing then."""
+    """Return whether an attribute of an op can be another one elsewhere: its results at other sizes are not valid then."""
     return any(expression_of(number) is not None for number in list_attribute_values(op))
 
 

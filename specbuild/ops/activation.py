@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from specbuild.expressions import concrete, symbolic_formula
-from specbuild.ops.attribute_kinds import AxisName, AxisNames, Choice, Init, InitKind, Real
+from specbuild.ops.attribute_kinds import AxisName, AxisNames, Choice, Real
 from specbuild.ops.base import Op, attribute_field, register_op, require_floats
+from specbuild.ops.initializers import Init, InitKind
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 from specbuild.ops.weight_spec import WeightSpec
 

@@ -8,7 +8,8 @@ from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from specbuild.expressions import concrete
-from specbuild.ops.attribute_kinds import AttributeKind, InitKind
+from specbuild.ops.attribute_kinds import AttributeKind
+from specbuild.ops.initializers import InitKind
 from specbuild.ops.types import ShapeError, TensorType
 from specbuild.ops.weight_spec import WeightSpec
 
@@ -75,7 +76,7 @@ class Op:
     # Whether emitted code may write it inside the expression that reads it.
     can_inline: ClassVar[bool] = False
     is_sum: ClassVar[bool] = False  # whether the output is the sum of the inputs
-    # The op that is meant if `weight` stands among the attributes: a kernel that is a value.
+    # The op that is meant if `weight` is among the attributes: a kernel that is a value.
     given_form: ClassVar[str] = ""
     symbol: ClassVar[str] = ""  # a sign that stands for the op in diagrams
     summary: ClassVar[str]

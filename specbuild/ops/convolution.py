@@ -7,18 +7,9 @@ from math import prod
 from msgspec.structs import replace
 
 from specbuild.expressions import concrete
-from specbuild.ops.attribute_kinds import (
-    AxisName,
-    AxisNames,
-    Boolean,
-    Choice,
-    Init,
-    InitKind,
-    Integer,
-    Padding,
-    PerAxis,
-)
+from specbuild.ops.attribute_kinds import AxisName, AxisNames, Boolean, Choice, Integer, Padding, PerAxis
 from specbuild.ops.base import AxisStride, Op, PositionSource, attribute_field, register_op, require_floats
+from specbuild.ops.initializers import Init, InitKind
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 from specbuild.ops.weight_spec import InputAxis, WeightSpec, bias_spec, kernel_spec
 from specbuild.ops.window import (

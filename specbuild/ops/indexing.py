@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from specbuild.diagnostics.suggestions import join_names
-from specbuild.ops.attribute_kinds import AxisName, Choice, Init, InitKind, Integer
+from specbuild.ops.attribute_kinds import AxisName, Choice, Integer
 from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_floats
+from specbuild.ops.initializers import Init, InitKind
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType, share_axes
 from specbuild.ops.weight_spec import BY_FAN_IN, WeightSpec
 

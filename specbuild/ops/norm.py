@@ -7,8 +7,9 @@ from math import prod
 from typing import Any
 
 from specbuild.expressions import concrete
-from specbuild.ops.attribute_kinds import AxisName, AxisNames, Boolean, Init, InitKind, Integer, Real
+from specbuild.ops.attribute_kinds import AxisName, AxisNames, Boolean, Integer, Real
 from specbuild.ops.base import Op, RunningStatistics, attribute_field, register_op, require_floats
+from specbuild.ops.initializers import Init, InitKind
 from specbuild.ops.types import CHANNEL, BatchNeeded, ShapeError, TensorType, spatial_axes
 from specbuild.ops.weight_spec import NEAR_ONE, POSITIVE, WeightSpec
 

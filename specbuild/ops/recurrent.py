@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.expressions import concrete, symbolic_formula
-from specbuild.ops.attribute_kinds import AxisName, Boolean, Choice, Init, InitKind, Integer
-from specbuild.ops.base import InputSpec, Op, attribute_field, register_op, require_floats
+from specbuild.ops.attribute_kinds import AxisName, Boolean, Choice, Integer
+from specbuild.ops.base import InputSpec, Op, attribute_field, declare_attributes, register_op, require_floats
 from specbuild.ops.indexing import require_integers
+from specbuild.ops.initializers import Init, InitKind
 from specbuild.ops.logic import require_mask
 from specbuild.ops.types import CHANNEL, BatchNeeded, ShapeError, TensorType, share_axes
 from specbuild.ops.weight_spec import WeightSpec, kernel_spec
@@ -24,7 +25,16 @@ SEQUENCE_INPUTS: tuple[InputSpec, ...] = (
     InputSpec("initial_h", "the state before the first step; by default 0", True),
 )
 
+RETURNS_KIND = Choice(("sequence", "last", "all"))
+BIDIRECTIONAL_DOC = "whether to add a layer that reads backwards; the features of both are concatenated"
+RETURNS_DOC = (
+    "the state at every step, or only the last state (of each direction), or both: the parts `sequence` and `h`, "
+    "and `c` of an LSTM"
+)
+BIAS_DOC = "whether to add learned biases, one to the product with the input and one to that with the state"
 
+
+@declare_attributes
 class Recurrent(Op):
     """A recurrent layer. The rows of its weights are those of its gates, one gate after another.
 
@@ -35,13 +45,19 @@ class Recurrent(Op):
     input_specs = SEQUENCE_INPUTS
     gate_count: ClassVar[int]
     states: ClassVar[tuple[str, ...]] = ("h",)  # what it carries from step to step
-    units: int
-    bidirectional: bool
-    returns: str
-    bias: bool
-    over: str
-    init: Init | None
-    recurrent_init: Init | None
+    units: int = attribute_field(Integer(1), "size of the state", role="output")
+    bidirectional: bool = attribute_field(Boolean(), BIDIRECTIONAL_DOC, False)
+    returns: str = attribute_field(RETURNS_KIND, RETURNS_DOC, "sequence")
+    bias: bool = attribute_field(Boolean(), BIAS_DOC, True, role="detail")
+    over: str = attribute_field(AxisName(), "axis of the time steps", "T")
+    init: Init | None = attribute_field(
+        InitKind(), "initial values of the input kernel; by default those of the framework", None
+    )
+    recurrent_init: Init | None = attribute_field(
+        InitKind("recurrent_kernel"),
+        "initial values of the recurrent kernel; by default those of the framework",
+        None,
+    )
 
     def infer_type(
         self,
@@ -138,15 +154,6 @@ def check_sizes(name: str, value: TensorType, x: TensorType, axes: tuple[str, ..
         )
 
 
-RETURNS_KIND = Choice(("sequence", "last", "all"))
-BIDIRECTIONAL_DOC = "whether to add a layer that reads backwards; the features of both are concatenated"
-RETURNS_DOC = (
-    "the state at every step, or only the last state (of each direction), or both: the parts `sequence` and `h`, "
-    "and `c` of an LSTM"
-)
-BIAS_DOC = "whether to add learned biases, one to the product with the input and one to that with the state"
-
-
 @register_op("recurrent")
 class Lstm(Recurrent):
     """Long short-term memory: c = f * c' + i * g, h = o * tanh(c), with gates i, f, o and candidate g.
@@ -161,19 +168,6 @@ class Lstm(Recurrent):
         *SEQUENCE_INPUTS,
         InputSpec("initial_c", "the cell before the first step; by default 0", True),
     )
-    units: int = attribute_field(Integer(1), "size of the state", role="output")
-    bidirectional: bool = attribute_field(Boolean(), BIDIRECTIONAL_DOC, False)
-    returns: str = attribute_field(RETURNS_KIND, RETURNS_DOC, "sequence")
-    bias: bool = attribute_field(Boolean(), BIAS_DOC, True, role="detail")
-    over: str = attribute_field(AxisName(), "axis of the time steps", "T")
-    init: Init | None = attribute_field(
-        InitKind(), "initial values of the input kernel; by default those of the framework", None
-    )
-    recurrent_init: Init | None = attribute_field(
-        InitKind("recurrent_kernel"),
-        "initial values of the recurrent kernel; by default those of the framework",
-        None,
-    )
 
 
 @register_op("recurrent")
@@ -185,19 +179,6 @@ class Gru(Recurrent):
     """
 
     gate_count = 3
-    units: int = attribute_field(Integer(1), "size of the state", role="output")
-    bidirectional: bool = attribute_field(Boolean(), BIDIRECTIONAL_DOC, False)
-    returns: str = attribute_field(RETURNS_KIND, RETURNS_DOC, "sequence")
-    bias: bool = attribute_field(Boolean(), BIAS_DOC, True, role="detail")
-    over: str = attribute_field(AxisName(), "axis of the time steps", "T")
-    init: Init | None = attribute_field(
-        InitKind(), "initial values of the input kernel; by default those of the framework", None
-    )
-    recurrent_init: Init | None = attribute_field(
-        InitKind("recurrent_kernel"),
-        "initial values of the recurrent kernel; by default those of the framework",
-        None,
-    )
 
 
 @register_op("recurrent")
@@ -208,17 +189,4 @@ class Rnn(Recurrent):
     """
 
     gate_count = 1
-    units: int = attribute_field(Integer(1), "size of the state", role="output")
     activation: str = attribute_field(Choice(("tanh", "relu")), "the function of the sum", "tanh")
-    bidirectional: bool = attribute_field(Boolean(), BIDIRECTIONAL_DOC, False)
-    returns: str = attribute_field(RETURNS_KIND, RETURNS_DOC, "sequence")
-    bias: bool = attribute_field(Boolean(), BIAS_DOC, True, role="detail")
-    over: str = attribute_field(AxisName(), "axis of the time steps", "T")
-    init: Init | None = attribute_field(
-        InitKind(), "initial values of the input kernel; by default those of the framework", None
-    )
-    recurrent_init: Init | None = attribute_field(
-        InitKind("recurrent_kernel"),
-        "initial values of the recurrent kernel; by default those of the framework",
-        None,
-    )

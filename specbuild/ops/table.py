@@ -13,8 +13,6 @@ from specbuild.ops.attribute_kinds import (
     AxisMapping,
     Boolean,
     Choice,
-    Init,
-    InitKind,
     Integer,
     TableFormula,
     Text,
@@ -29,6 +27,7 @@ from specbuild.ops.given_tensor import (
     TensorFileName,
     draw_numbers,
 )
+from specbuild.ops.initializers import Init, InitKind
 from specbuild.ops.table_expression import (
     BOOL,
     INT,

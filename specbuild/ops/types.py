@@ -134,7 +134,7 @@ class TensorType(Struct, frozen=True):
         return self.describe()
 
     def describe(self, free: Collection[str] = ()) -> str:
-        """Return `{C: 3, H: 64, W: 64}`, with the type of numbers that are no floats; axes in `free` bear a star: `H: 64*`."""
+        """Return `{C: 3, H: 64, W: 64}`, with the type of numbers that are no floats; axes in `free` get a star: `H: 64*`."""
         sizes = (
             f"{axis}: {concrete(size)}{'*' if axis in free else ''}" for axis, size in self.sizes.items()
         )

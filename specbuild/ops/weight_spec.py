@@ -8,8 +8,8 @@ from math import prod, sqrt
 from typing import TypeAlias
 
 from specbuild.expressions import concrete
-from specbuild.ops.attribute_kinds import Init
 from specbuild.ops.given_tensor import GivenTensor
+from specbuild.ops.initializers import Init
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class PackageOptions(Struct, frozen=True):
     loaders: bool = False
     diagram: Diagram = "svg"
     parity: Path | None = None  # a report of `specbuild parity --json`
-    is_project: bool = False  # whether the package lies in src/ of a project that can be installed
+    is_project: bool = False  # whether the package is in src/ of a project that can be installed
     folder: str = ""  # the name of the folder, if it is not that of the package
 
 

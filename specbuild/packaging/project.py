@@ -1,4 +1,4 @@
-"""An installable project around a package: the package lies in `src/`, as Python's packaging guide advises."""
+"""An installable project around a package: the package is in `src/`, as Python's packaging guide advises."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from specbuild.codegen.lowered_steps import LoweredBlock
 from specbuild.codegen.printer import print_module
-from specbuild.codegen.tree import Call, Code, Expr, Literal, Name, TupleOf, code_field_names
+from specbuild.codegen.tree import Call, Code, Expr, Literal, Name, TupleOf
+from specbuild.codegen.tree_walk import code_field_names
 from specbuild.compiler.compiled_model import CompiledModel
 from specbuild.expressions.python_ast import parse_python
 

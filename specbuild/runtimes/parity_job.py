@@ -1,4 +1,4 @@
-"""One parity job, as far as it is the same in every framework: a base class for the workers of backends.
+"""The part of a parity job that is the same in every framework: a base class for the workers of backends.
 
 A job has an emitted file, the model's name in it, weights and inputs as arrays, the modes to run, and the probes for
 steps. The result is a mapping from keys `kind:path` to arrays. The paths of weights are those that the backend gives

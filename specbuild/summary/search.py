@@ -1,4 +1,4 @@
-"""Find ops and blocks of the library by what people call them."""
+"""Find ops and blocks of the library by their usual names, also those of papers and other libraries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from specbuild.ops.extensions import all_ops
 
 MAX_QUERY = 200  # characters
 
-# How good a match is; a query of several words is as good as its worst word.
+# How good a match is. The rank of a query with several words is that of its worst word.
 NAME, TITLE, PART_OF_NAME, FACT, TEXT, ARGUMENT, PART_OF_WORD = range(7)
 SHORTEST_PART = 3  # shorter words are only found whole
 # If they match equally well, networks of these kinds come after the blocks for which they are known.
@@ -144,7 +144,7 @@ def rank_word(entry: LibraryEntry, word: str) -> int | None:
 
 
 def format_about(about: About) -> Iterator[str]:
-    """Yield the authors and the year, the title, and where the paper is."""
+    """Yield the authors and the year, the title, and the address of the paper."""
     yield from filter(None, [" ".join(filter(None, [about.authors, str(about.year or "")])), about.title])
     if about.arxiv:
         yield f"arXiv {about.arxiv}"
@@ -153,7 +153,7 @@ def format_about(about: About) -> Iterator[str]:
 
 
 def known_names() -> Iterator[str]:
-    """Yield every name that an op or a block goes by."""
+    """Yield every name of an op or a block: its own, and those in other libraries."""
     for entry in library_entries():
         yield entry.name
         yield from entry.about.names

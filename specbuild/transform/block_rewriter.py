@@ -91,7 +91,7 @@ class BlockRewriter:
         return join_reference(name, output)
 
     def follow_skips(self, ref: Ref) -> Ref:
-        """Return the value behind a reference, past skipped steps, of which there may be thousands in a row."""
+        """Return the value behind a reference, past skipped steps; there may be thousands in a row."""
         passed: list[tuple[str, Ref]] = []
         while True:
             node = self.nodes.get(ref.partition("@")[0])

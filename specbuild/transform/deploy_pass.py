@@ -21,7 +21,7 @@ class DeployPass:
         self.rewritten: dict[Block, RewrittenBlock] = {}
 
     def rewrite_block(self, block: Block) -> RewrittenBlock:
-        """Return a block without batch norms, parallel branches and dropout, as far as that is exact."""
+        """Return a block without batch norms, parallel branches and dropout, where that is exact."""
         if block not in self.rewritten:
             self.rewritten[block] = self.rewrite_steps(block)
         return self.rewritten[block]

@@ -1,4 +1,4 @@
-"""Looks into a block that another one calls, and changes what lies there for this call."""
+"""Looks into a block that another one calls, and changes its steps for this call."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def find_last_step(rewritten: RewrittenBlock) -> LastStep | str:
     if node is None:
         return "it gives its input"
     if output.order or node.scan is not None:
-        return "its output lies in another order"
+        return "its output has another order"
     if obstacle := inner.obstacle(node.name):
         return f"in it, {obstacle}"
     if (linear := inner.find_linear(node.name)) is not None:

@@ -58,7 +58,7 @@ class LinearStep(Struct, frozen=True):
         return {KERNEL: self.kernel} | ({} if self.bias is None else {BIAS: self.bias})
 
     def relocate_step(self, step: str) -> LinearStep:
-        """Return the same for the block around, in which it lies inside this step."""
+        """Return the same for the block around it, which contains it in this step."""
         bias = None if self.bias is None else relocate_formula(self.bias, step)
         return LinearStep(self.op, relocate_formula(self.kernel, step), bias)
 

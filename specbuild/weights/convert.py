@@ -213,7 +213,7 @@ def require_finite(values: Mapping[str, Array], source: Path) -> None:
 
 
 def count_nonfinite(array: Array) -> int:
-    """Return how many elements are NaN or infinity. The sum, which takes half the time, tells nearly always that none is."""
+    """Return how many elements are NaN or infinity. The sum takes half the time, and nearly always shows that none is."""
     import numpy as np  # imported late: other commands do not need it
 
     with np.errstate(over="ignore", invalid="ignore"):

@@ -12,7 +12,7 @@ from math import prod, sqrt
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from specbuild.compiler.weight_locations import WeightLocation
-from specbuild.ops.attribute_kinds import KAIMING_MODES, Init
+from specbuild.ops.initializers import KAIMING_MODES, Init
 from specbuild.ops.weight_spec import count_fans
 
 if TYPE_CHECKING:

@@ -302,7 +302,7 @@ def parse_template(
             pieces.append(".*".join(map(re.escape, piece.split("*"))))
             continue
         names = field_names(piece, at)
-        if len(names) > 1:  # a condition, in which parameters may stand beside the field
+        if len(names) > 1:  # a condition, in which parameters may be written beside the field
             names = [name for name in names if name not in params]
         if len(names) != 1:
             hint = "examples of fields are {rest}, {word}, {i} and {i < 5}"

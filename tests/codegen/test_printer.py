@@ -47,9 +47,8 @@ from specbuild.codegen.tree import (
     TupleOf,
     Unpack,
     ValuePlaceholder,
-    substitute_placeholders,
-    walk_expression,
 )
+from specbuild.codegen.tree_walk import substitute_placeholders, walk_expression
 from tests.codegen.code_trees import expressions, modules, simple_statements
 from tests.cpu_time import measure_cpu_time
 
@@ -406,7 +405,7 @@ def test_inputs_are_replaced_everywhere() -> None:
 
 
 def _renamed(expr: Expr, name: str, new: Expr) -> Expr:
-    from specbuild.codegen.tree import map_children
+    from specbuild.codegen.tree_walk import map_children
 
     return new if expr == Name(name) else map_children(expr, lambda part: _renamed(part, name, new))
 

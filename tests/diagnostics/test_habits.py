@@ -75,12 +75,12 @@ MISTAKES = {
     ),
     "training": (
         spec("  - conv: {channels: 8, weight_decay: 0.1}\n"),
-        "remove it: a spec says nothing of training",
+        "remove it: a spec does not describe training",
         spec("  - conv: {channels: 8}\n"),
     ),
     "training of a file": (
         spec("  - relu\n", head="optimizer: adam\n"),
-        "remove it: a spec says nothing of training",
+        "remove it: a spec does not describe training",
         spec("  - relu\n"),
     ),
     "cross attention": (

@@ -22,8 +22,8 @@ from specbuild.compiler.weight_locations import from_framework, locate_weights, 
 from specbuild.frontend.source import Source
 from specbuild.ir.graph import walk_ops
 from specbuild.ops import OPS, Op
-from specbuild.ops.attribute_kinds import Init, InitKind
 from specbuild.ops.base import list_attributes, register_op
+from specbuild.ops.initializers import Init, InitKind
 from specbuild.ops.norm import RmsNorm
 from specbuild.ops.types import TensorType
 from specbuild.ops.weight_spec import UniformValues, WeightSpec
@@ -131,12 +131,12 @@ OTHER_MEANINGS = {
         "bias",
     },  # an op, an attribute, inputs of `attention`
     "importing/block_plan.py": {"kernel"},  # an attribute
-    "importing/meeting.py": {"scale"},  # an op
+    "importing/broadcasting.py": {"scale"},  # an op
     "importing/relations.py": {"kernel", "scale", "shift"},  # attributes
     "importing/slicing.py": {"value"},  # an attribute
     "importing/spec_text.py": {"kernel"},  # an attribute
     "importing/tables.py": {"value"},  # an attribute
-    "importing/tidying.py": {"mean", "scale", "value"},  # ops, an attribute
+    "importing/rewrites.py": {"mean", "scale", "value"},  # ops, an attribute
     "importing/ultralytics.py": {"kernel"},  # an attribute
     "importing/windows.py": {"kernel"},  # an attribute
     "frontend/foreign_names.py": {"bias", "kernel", "mean", "scale", "slope"},  # ops and attributes

@@ -144,7 +144,7 @@ def test_as_in_torchvision(name: str, backend: str) -> None:
 
 @pytest.mark.slow
 def test_xception_as_in_keras_applications() -> None:
-    """Keras' own initialisers: Glorot's bounds for every kernel, and no biases."""
+    """Keras' own initializers: Glorot's bounds for every kernel, and no biases."""
     spec = load(BACKBONES / "xception.yaml", classes=50)
     found = {backend: statistics(iter([next(built(spec, backend))])) for backend in ("torch", "keras")}
     check(found["keras"], found["torch"])

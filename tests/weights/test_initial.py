@@ -1,4 +1,4 @@
-"""The numbers that weights begin with: the spec's initialisers, and those of the language where it says nothing."""
+"""The numbers that weights begin with: the spec's initializers, and those of the language where it says nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from specbuild import load
 from specbuild.compiler.pipeline import build_graph
 from specbuild.compiler.weight_locations import from_framework, locate_weights, to_framework
-from specbuild.ops.attribute_kinds import INIT_ARGUMENT_COUNTS, Init
+from specbuild.ops.initializers import INIT_ARGUMENT_COUNTS, Init
 from specbuild.weights.initial import INITIALIZERS, draw_values, initialize_weights
 from tests.backends.test_op_parity import CASES, text
 
@@ -43,7 +43,7 @@ def random() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def test_every_initialiser_is_drawn() -> None:
+def test_every_initializer_is_drawn() -> None:
     assert set(INITIALIZERS) == set(INIT_ARGUMENT_COUNTS) == {init.kind for init in GIVES}
 
 

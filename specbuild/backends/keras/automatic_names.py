@@ -21,8 +21,8 @@ from specbuild.codegen.tree import (
     Prefix,
     Statement,
     Unpack,
-    walk_expression,
 )
+from specbuild.codegen.tree_walk import walk_expression
 
 # Up to this number of a layer, such as `sum_1`, operations named `sum` get higher numbers.
 MAX_NUMBER = 16

@@ -29,7 +29,7 @@ from specbuild.codegen.constructions import (
     literal_value,
 )
 from specbuild.codegen.lowered_steps import LoweredStep
-from specbuild.codegen.statements import qualify_code
+from specbuild.codegen.parameter_reads import qualify_code
 from specbuild.codegen.tree import (
     Assign,
     Attribute,
@@ -48,11 +48,8 @@ from specbuild.codegen.tree import (
     Parameter,
     Statement,
     TupleOf,
-    code_fields,
-    list_read_names,
-    map_children,
-    walk_expression,
 )
+from specbuild.codegen.tree_walk import code_fields, list_read_names, map_children, walk_expression
 
 BUILT_AT_ONCE = ("Activation", "Dropout", "ELU", "Identity", "LeakyReLU", "ReLU", "Softmax", "SpatialDropout")
 STATELESS = (*BUILT_AT_ONCE, "Flatten", "UpSampling", "DroppedAttention", "GELU", "LocalResponse", "Scale")

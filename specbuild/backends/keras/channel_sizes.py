@@ -19,17 +19,9 @@ from specbuild.codegen.constructions import (
     member_names,
 )
 from specbuild.codegen.lowered_steps import LoweredStep
-from specbuild.codegen.statements import call_parameters
-from specbuild.codegen.tree import (
-    Attribute,
-    Expr,
-    Index,
-    Literal,
-    Name,
-    ValuePlaceholder,
-    list_read_names,
-    map_children,
-)
+from specbuild.codegen.parameter_reads import call_parameters
+from specbuild.codegen.tree import Attribute, Expr, Index, Literal, Name, ValuePlaceholder
+from specbuild.codegen.tree_walk import list_read_names, map_children
 from specbuild.ir.graph import block_size_names
 from specbuild.ops.types import CHANNEL
 

@@ -20,10 +20,8 @@ from specbuild.codegen.tree import (
     Name,
     Prefix,
     ValuePlaceholder,
-    child_expressions,
-    map_children,
-    walk_expression,
 )
+from specbuild.codegen.tree_walk import child_expressions, map_children, walk_expression
 from specbuild.ops.activation import Celu, Elu, HardShrink, LeakyRelu, Softplus, SoftShrink, Threshold
 from specbuild.ops.math import Clip, Power, Scale
 

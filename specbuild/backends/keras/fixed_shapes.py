@@ -21,8 +21,8 @@ from specbuild.codegen.tree import (
     Statement,
     TupleOf,
     ValuePlaceholder,
-    walk_expression,
 )
+from specbuild.codegen.tree_walk import walk_expression
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.ir.axis_sources import AxisOfInput, is_given_size, source_of_axis, trace_axis
 from specbuild.ir.fixed_sizes import list_input_sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from specbuild.codegen.tree import Call, Expr, Literal, Name
-from specbuild.ops.attribute_kinds import MATRIX_INITS, Init
+from specbuild.ops.initializers import MATRIX_INITS, Init
 
 INITIALIZER_CLASSES = {
     "constant": ("Constant", ("value",)),

@@ -18,8 +18,9 @@ from specbuild.backends.keras.layers import (
 from specbuild.backends.module_parts import emit_computed, flag_conditions, guard_statements
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, member_names
-from specbuild.codegen.statements import call_parameters
-from specbuild.codegen.tree import Assign, Call, Conditional, Literal, Name, Statement, list_read_names
+from specbuild.codegen.parameter_reads import call_parameters
+from specbuild.codegen.tree import Assign, Call, Conditional, Literal, Name, Statement
+from specbuild.codegen.tree_walk import list_read_names
 
 DTYPE = Name("self.dtype_policy")  # the layers of a block compute in its precision
 

@@ -13,17 +13,9 @@ from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import graph_reference
 from specbuild.codegen.merged_params import instance_values
-from specbuild.codegen.statements import call_parameters, qualify_code
-from specbuild.codegen.tree import (
-    Expr,
-    Index,
-    ListOf,
-    Literal,
-    Name,
-    TupleOf,
-    ValuePlaceholder,
-    map_children,
-)
+from specbuild.codegen.parameter_reads import call_parameters, qualify_code
+from specbuild.codegen.tree import Expr, Index, ListOf, Literal, Name, TupleOf, ValuePlaceholder
+from specbuild.codegen.tree_walk import map_children
 from specbuild.expressions import Expression, concrete, expression_of
 from specbuild.expressions.common_expressions import CommonExpressions
 from specbuild.ir.graph import Block, block_size_names

@@ -19,19 +19,8 @@ from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import ComputedTable, Construction, LayerRow, Member
 from specbuild.codegen.lowered_steps import LoweredStep
 from specbuild.codegen.requirements import list_rows, require_row_length
-from specbuild.codegen.tree import (
-    Assign,
-    Attribute,
-    Call,
-    Expr,
-    Index,
-    Infix,
-    Literal,
-    Name,
-    Star,
-    Statement,
-    list_read_names,
-)
+from specbuild.codegen.tree import Assign, Attribute, Call, Expr, Index, Infix, Literal, Name, Star, Statement
+from specbuild.codegen.tree_walk import list_read_names
 from specbuild.frontend.names import write_alias
 
 ADD_WEIGHT = "self.add_weight"

@@ -48,8 +48,8 @@ from specbuild.codegen.tree import (
     Parameter,
     Return,
     Statement,
-    map_children,
 )
+from specbuild.codegen.tree_walk import map_children
 from specbuild.expressions import concrete
 from specbuild.ir.fixed_sizes import list_input_sizes
 from specbuild.ir.graph import runtime_sizes

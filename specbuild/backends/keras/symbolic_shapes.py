@@ -24,10 +24,8 @@ from specbuild.codegen.tree import (
     SliceExpr,
     TupleOf,
     ValuePlaceholder,
-    child_expressions,
-    map_children,
-    walk_expression,
 )
+from specbuild.codegen.tree_walk import child_expressions, map_children, walk_expression
 from specbuild.expressions import concrete
 
 FUNCTION_OF_OPERATOR = {"+": "ops.add", "-": "ops.subtract", "*": "ops.multiply", "/": "ops.divide"}
@@ -292,7 +290,7 @@ def use_scale_layers(class_spec: ClassSpec, tables: Set[str]) -> list[LoweredSte
     steps, read = (
         [],
         set[str](),
-    )  # the steps from the last to the first; values that a layer reads, by way of others
+    )  # the steps from the last to the first; values that a layer reads, directly or through others
     for step in reversed(class_spec.steps):
         if step.key not in tables:
             if step.layer_name:

@@ -23,7 +23,7 @@ from specbuild.codegen.constructions import (
     map_initial_values,
 )
 from specbuild.codegen.lowered_steps import LoweredStep
-from specbuild.codegen.statements import qualify_code
+from specbuild.codegen.parameter_reads import qualify_code
 from specbuild.codegen.tree import (
     Assign,
     Attribute,

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from specbuild.codegen.class_spec import ClassSpec
 from specbuild.codegen.constructions import OWN_MEMBER
 from specbuild.codegen.lowered_steps import LoweredStep
-from specbuild.codegen.tree import Expr, Index, Infix, Literal, ValuePlaceholder, walk_expression
+from specbuild.codegen.tree import Expr, Index, Infix, Literal, ValuePlaceholder
+from specbuild.codegen.tree_walk import walk_expression
 
 NUMBER = Index(OWN_MEMBER, (Literal(0),))
 ARITHMETIC = frozenset("+-*/")

@@ -39,7 +39,8 @@ from specbuild.codegen.constructions import ComputedTable
 from specbuild.codegen.input_sizes import compute_tables
 from specbuild.codegen.let_variables import write_let_variables
 from specbuild.codegen.lowered_steps import LoweredStep
-from specbuild.codegen.statements import StatementWriter, call_parameters
+from specbuild.codegen.parameter_reads import call_parameters
+from specbuild.codegen.statements import StatementWriter
 from specbuild.codegen.tree import (
     Assign,
     Attribute,
@@ -57,8 +58,8 @@ from specbuild.codegen.tree import (
     Return,
     Statement,
     TupleOf,
-    map_children,
 )
+from specbuild.codegen.tree_walk import map_children
 
 TABLE_DTYPES = {"int32": "torch.long", "bool": "torch.bool"}
 IMPORTS = {

@@ -90,7 +90,7 @@ class SchemaChecker:
             for error in self.split_error(validation_error, value):
                 if error.path not in truncated or error.keyword not in ("required", "dependencies"):
                     found.append((tuple(validation_error.schema_path[:-1]), error))
-        # If a value has the wrong type, or is empty, its other errors with the same schema say nothing new.
+        # If a value has the wrong type, or is empty, its other errors with the same schema add nothing.
         final = {(schema_path, e.path) for schema_path, e in found if is_final(e)}
         errors = [e for schema_path, e in found if is_final(e) or (schema_path, e.path) not in final]
         order = file_positions(value, {e.path for e in errors})

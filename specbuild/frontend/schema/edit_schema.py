@@ -71,7 +71,7 @@ def verb_schemas() -> dict[str, Schema]:
 
 @cache_by_ops
 def companion_schemas() -> dict[str, Schema]:
-    """Return the schemas of the keys that stand beside a verb."""
+    """Return the schemas of the keys that are allowed beside a verb."""
     return {
         "after": {
             **selector_schema(),

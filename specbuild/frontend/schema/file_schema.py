@@ -257,7 +257,7 @@ def parameters_schema() -> Schema:
     return {
         "title": "parameters",
         "type": "object",
-        "properties": dict.fromkeys(STEP_KEYS, False),  # arguments and step keys stand in one mapping
+        "properties": dict.fromkeys(STEP_KEYS, False),  # arguments and step keys are in one mapping
         "patternProperties": {NAME_PATTERN: parameter},
         "additionalProperties": False,
     }

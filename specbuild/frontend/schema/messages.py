@@ -93,7 +93,7 @@ class MessageWriter:
         title, key, path = error.schema.get("title", ""), error.key, (*error.path, error.key)
         split_text = suggest_quotes(error.value, key) if title else ""
         if split_text:
-            message = f"{key!r} stands where a key belongs: a comma ends the value before it"
+            message = f"{key!r} is written where a key belongs: a comma ends the value before it"
             yield self.error_at("SB101", path, message, split_text, key=True)
         elif title == "a step" and (type_key := self.find_type_key(error.value)):
             if key == type_key:
@@ -241,7 +241,7 @@ class MessageWriter:
             sizes = {key: size for key, size in error.value.items() if key in axes}
             nested = {"axes": sizes if error.path[0] == "inputs" else [*sizes]}
             nested |= {key: value for key, value in error.value.items() if key not in axes}
-            message = f"beside {error.key!r}, the axes of {error.path[-1]!r} stand under 'axes'"
+            message = f"beside {error.key!r}, the axes of {error.path[-1]!r} are written under 'axes'"
             hint = f"write `{error.path[-1]}: {write_inline(nested)}`"
             yield self.error_at("SB103", error.path, message, hint, key=True)
         else:

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from specbuild.frontend.block_inputs import is_list_input
 from specbuild.frontend.document import STEP_KEYS, BlockDef, ParamDef
 from specbuild.ops import OPS, Op
-from specbuild.ops.attribute_kinds import INTERPOLATION, Init
+from specbuild.ops.attribute_kinds import INTERPOLATION
 from specbuild.ops.base import OpAttribute, list_attributes
+from specbuild.ops.initializers import Init
 
 Schema = dict[str, Any]
 

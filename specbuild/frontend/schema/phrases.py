@@ -100,7 +100,7 @@ def suggest_plain_step(op: str, value: bool | str, hint: str) -> str:
         return f"write `{'mean' if op == 'avg_pool' else 'max'}: {{over: [H, W]}}`"
     if isinstance(value, bool) or not value:
         return f"write `- {op}`" if value else hint
-    return f"if the step reads {value!r}, write `- {{{op}: {{}}, from: {value}}}`; attributes stand in braces"
+    return f"if the step reads {value!r}, write `- {{{op}: {{}}, from: {value}}}`; attributes are written in braces"
 
 
 def read_sizes(value: Any) -> list[Any]:

@@ -104,7 +104,7 @@ def fault_kinds(error: ValidationError) -> Iterator[FaultKind]:
         yield FaultKind(keyword, unexpected=list(unexpected_keys(instance, error.schema)))
     elif keyword == "required":
         missing = [key for key in value if key not in instance]
-        # one error for each missing key: which one it is stands only in its message
+        # one error for each missing key: only its message says which one it is
         yield FaultKind(keyword, property=next(k for k in missing if error.message.startswith(repr(k))))
     elif keyword == "dependencies":
         needed = [key for keys in value.values() if isinstance(keys, list) for key in keys]

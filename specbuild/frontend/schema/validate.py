@@ -87,7 +87,7 @@ def create_parameters_checker(ops: Collection[str]) -> SchemaChecker:
 
 
 def named_ops(value: Any) -> set[str]:
-    """Return the ops whose names stand anywhere in a file: its other ops cannot make it valid or invalid."""
+    """Return the ops whose names occur anywhere in a file: its other ops cannot make it valid or invalid."""
     if isinstance(value, str):
         return {value} if value in OPS else set()
     if isinstance(value, list):

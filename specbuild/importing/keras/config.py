@@ -53,7 +53,7 @@ class ConfigCleaner:
         self.reasons.setdefault((name, reason, hint), []).append(path or "the model")
 
     def list_errors(self) -> list[SpecError]:
-        """Return an error for each reason, with the first place and their number."""
+        """Return an error for each reason, with the first location and their number."""
         errors = []
         for (name, reason, hint), paths in self.reasons.items():
             times = f" ({len(paths)} times)" if len(paths) > 1 else ""
@@ -147,7 +147,7 @@ ACTIVATION_CLASSES = {"ReLU": "relu", "Softmax": "softmax", "LeakyReLU": "leaky_
 
 
 def is_own_class(layer: dict[str, Any]) -> bool:
-    """Return whether Keras itself has this class, as far as the configuration says so."""
+    """Return whether Keras itself has this class, by what the configuration says."""
     module = layer.get("module")
     if not isinstance(module, str):
         return False

@@ -1,4 +1,4 @@
-"""What the names of layers say about the blocks of their author: `conv2_block1_1_conv` is in `block1` of `conv2`."""
+"""Finds the blocks of a Keras model in the names of its layers: `conv2_block1_1_conv` is in `block1` of `conv2`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Levels = tuple[str, ...]
 
 
 def is_automatic(call: Call) -> bool:
-    """Return whether Keras has given the name: conv2d_7 says nothing."""
+    """Return whether Keras has chosen the name, such as conv2d_7."""
     kinds = [call.function.removeprefix("ops.")] if isinstance(call, FunctionCall) else MODELS
     return re.sub(r"_\d+$", "", call.path) in [automatic_name(kind) for kind in kinds]
 
@@ -41,7 +41,7 @@ def split_name(name: str) -> tuple[Levels, str]:
 
 
 def find_common_start(names: Sequence[str]) -> str:
-    """Return what all names begin with, up to a `_`: usually the name of the model."""
+    """Return the common beginning of all names, up to a `_`: usually the name of the model."""
     start = ""
     while len(names) > 1:
         words = {name[len(start) :].partition("_")[0] + "_" for name in names}
@@ -55,7 +55,7 @@ def find_common_start(names: Sequence[str]) -> str:
 
 
 def key_of(levels: Levels) -> Levels:
-    """Return levels without what differs between blocks of one kind."""
+    """Return levels without the numbers and letters that differ between blocks of one kind."""
     return tuple(re.sub(r"_?\d+[a-z]?$", "", level) for level in levels)
 
 
@@ -86,7 +86,7 @@ def group_by_names(graph: CallGraph) -> None:
 
 
 def make_blocks(graph: CallGraph, groups: dict[Levels, list[Call]]) -> None:
-    """Make modules of the groups that have another one of their kind."""
+    """Make modules of the groups of which there are at least two of a kind."""
     counts = Counter(key_of(levels) for levels in groups)
     for levels, members in groups.items():
         if counts[key_of(levels)] < 2:
@@ -113,7 +113,7 @@ def shorten_name(call: Call, start: str) -> str:
 
 
 def fill_gaps(graph: CallGraph, members: Sequence[Call]) -> list[Call]:
-    """Add the calls between those of a block, such as activations, whose names say nothing."""
+    """Add the calls between those of a block that have automatic names, such as activations."""
     after: set[ValueRef] = {ref for call in members for ref in result_refs(call)}
     before: set[ValueRef] = {ref for call in members for ref in input_refs(call)}
     for call in graph.calls:
@@ -134,7 +134,7 @@ def fill_gaps(graph: CallGraph, members: Sequence[Call]) -> list[Call]:
 
 
 def absorb_merges(graph: CallGraph, members: Sequence[Call]) -> list[Call]:
-    """Add sums and the like whose names say nothing: of what the block gives, and what it reads or a shortcut from there."""
+    """Add merges with automatic names, such as sums: of the result of a block and its input, or a shortcut from the input."""
     whole, sources, readers = list(members), graph.find_sources(), graph.find_readers()
     while True:
         results = graph.find_results(whole)

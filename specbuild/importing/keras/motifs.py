@@ -46,7 +46,7 @@ def chain_key(chain: Sequence[Call]) -> tuple[Any, ...]:
 
 
 def list_chains(graph: CallGraph) -> list[list[Call]]:
-    """Return the chains of layers whose names say nothing."""
+    """Return the chains of layers with automatic names."""
     readers, chains = graph.find_readers(), []
     for call in graph.calls:
         if not is_layer(call) or not is_linear(chain_key([call])[0]):
@@ -71,7 +71,7 @@ def is_layer(call: Call) -> bool:
 
 
 def follow_call(graph: CallGraph, readers: dict[ValueRef, list[Call]], call: Call) -> Call | None:
-    """Return the only call that reads the result of a call, if its name says nothing."""
+    """Return the only call that reads the result of a call, if its name is automatic."""
     [result] = result_refs(call)
     found = readers.get(result, [])
     is_only = len(found) == 1 and result not in graph.results and is_layer(found[0])

@@ -51,7 +51,7 @@ class KerasReader(ModelReader, frozen=True):
 
 
 def name_inputs(shapes: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Return names for the inputs: their own, or what they are where Keras has numbered them."""
+    """Return names for the inputs: their own, or if Keras has numbered them, names by their shapes."""
     names: list[str] = []
     for name, shape in shapes.items():
         is_own = not name.startswith(("input_layer", "input_")) and name != "input"

@@ -159,7 +159,7 @@ def as_plain(value: Any) -> Any:
 
 
 def order_nodes(graph: Any) -> list[tuple[Any, int]]:
-    """Return the calls in a graph in an order in which each branch stands together: what is read first comes first."""
+    """Return the calls in a graph in an order that keeps each branch together: what is read first comes first."""
     ordered: list[tuple[Any, int]] = []
     done: set[tuple[Any, int]] = set()
     waiting = [(x._keras_history[:2], False) for x in reversed(graph.outputs)]

@@ -1,4 +1,4 @@
-"""What a module is: a layer of torch.nn, a container, or a class of the user's; its attributes that are plain data."""
+"""Describes a module: whether it is a layer of torch.nn, a container or a class of the user, and its attributes that are plain data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HARMLESS_METHODS = frozenset("__init__ __repr__ extra_repr reset_parameters init
 
 
 def layer_kind(module: Any) -> str | None:
-    """Return the name of the class of torch.nn that computes this module; None if the module must be looked into."""
+    """Return the name of the class of torch.nn that computes this module; None if its own calls must be recorded."""
     kind = type(module)
     if kind.__name__ in LAYERS_BY_NAME:
         return LAYERS_BY_NAME[kind.__name__]

@@ -45,5 +45,5 @@ def describe_operators() -> list[str]:
     names = ", ".join(f"torchvision::{name}" for name in defined)
     return [
         f"torchvision was built for another PyTorch than the one that is installed: {names} "
-        "stand in by name only; a model that calls them cannot be imported"
+        "are known by name only; a model that calls them cannot be imported"
     ]

@@ -21,7 +21,7 @@ def measure_statistics(model: Any, inputs: Sequence[Any]) -> dict[str, Any]:
     try:
         for norm in norms:
             norm.reset_running_stats()
-            norm.momentum = None  # the plain mean over batches, of which there is one
+            norm.momentum = None  # the plain mean over batches; there is only one
         with torch.no_grad(), FullPrecision():
             model.train()(*inputs)
     finally:

@@ -15,7 +15,7 @@ def language_dtype(tensor: Any) -> str:
 
 
 def find_memory(tensor: Any) -> int:
-    """Return where the memory lies that a tensor shares with its views."""
+    """Return the address of the memory that a tensor shares with its views."""
     return int(tensor.untyped_storage().data_ptr())
 
 

@@ -15,8 +15,8 @@ from specbuild.codegen.constructions import (
 from specbuild.codegen.lowered_steps import LoweringResult, Storage
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Infix, Literal, Name
-from specbuild.ops.attribute_kinds import Init
 from specbuild.ops.base import Op, register_op, require_floats
+from specbuild.ops.initializers import Init
 from specbuild.ops.types import CHANNEL, TensorType
 from specbuild.ops.weight_spec import NEAR_ONE, WeightSpec
 

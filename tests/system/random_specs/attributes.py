@@ -15,12 +15,12 @@ from specbuild.ops.attribute_kinds import (
     AxisRenames,
     Boolean,
     Choice,
-    InitKind,
     Integer,
     PerAxis,
     Real,
 )
 from specbuild.ops.base import list_attributes
+from specbuild.ops.initializers import InitKind
 from specbuild.ops.types import CHANNEL, spatial_axes
 from tests.system.random_specs.scope import Scope, Unfit, Value
 

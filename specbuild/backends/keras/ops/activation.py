@@ -94,7 +94,7 @@ def emit_activation(op: Activation, x: Operand, out: TensorType) -> LoweringResu
 
 
 def emit_below_zero(x: Operand, code: Expr) -> LoweringResult:
-    """Return code that computes other values where x is negative; `ops.elu` and the like take only Python's numbers."""
+    """Return code that computes other values where x is negative; `ops.elu` and similar functions take only Python's numbers."""
     condition = Infix("<", x.expr, Literal(0))
     return inline_result(call_function("ops.where", condition, code, x.expr), x.layout)
 

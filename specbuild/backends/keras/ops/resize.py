@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from specbuild.backends.align import unfold_axes
+from specbuild.backends.align import list_other_axes, unfold_axes
 from specbuild.backends.base import collapse_equal, inline_result, layer_result
 from specbuild.backends.keras.framework import call_function, emits
 from specbuild.backends.keras.ops.convolution import arrange_window_axes
 from specbuild.backends.signatures import Signature
 from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowered_steps import LoweringResult, MissingBatch
+from specbuild.codegen.lowered_steps import LoweringResult
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Attribute, Call, Expr, Index, Infix, Literal, Name, SliceExpr, TupleOf
 from specbuild.ops.resize import PixelShuffle, PixelUnshuffle, Resize
@@ -28,12 +28,7 @@ def arrange_image_axes(x: Operand, axes: tuple[str, ...]) -> tuple[Expr, Layout]
     if x.layout.batched:
         x = arrange_window_axes(x, axes)
         return x.expr, x.layout
-    others = [a for a in x.order if a not in axes]
-    if len(others) > 1:
-        raise MissingBatch(
-            f"without a batch it resizes a value with at most one other axis, and this one is {x.type}",
-            "flatten the other axes first",
-        )
+    others = list_other_axes(x, axes)
     x = x.to_order(*axes, *others)
     return call_function("ops.expand_dims", x.expr, axis=0), x.layout
 

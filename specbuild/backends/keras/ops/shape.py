@@ -17,7 +17,8 @@ from specbuild.codegen.constructions import literal_expression
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import LoweringResult
 from specbuild.codegen.operands import Operand
-from specbuild.codegen.tree import Attribute, Call, Expr, Index, Infix, Literal, Name, TupleOf, map_children
+from specbuild.codegen.tree import Attribute, Call, Expr, Index, Infix, Literal, Name, TupleOf
+from specbuild.codegen.tree_walk import map_children
 from specbuild.expressions import concrete, expression_of
 from specbuild.ir.axis_sources import trace_axis
 from specbuild.ops.shape import Flatten, Rename, Unflatten

@@ -15,8 +15,8 @@ from specbuild.codegen.lowered_steps import LoweringResult, Storage
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call, Expr, Infix, ListOf, Literal, Name
 from specbuild.expressions import concrete, expression_of
-from specbuild.ops.attribute_kinds import Init
 from specbuild.ops.convolution import Conv, ConvTranspose, Linear
+from specbuild.ops.initializers import Init
 from specbuild.ops.types import CHANNEL, TensorType
 from specbuild.ops.window import SlidingWindow
 

@@ -14,7 +14,7 @@ from specbuild.codegen.constructions import OWN_MEMBER
 from specbuild.codegen.lowered_steps import LoweringResult, Storage, UnsupportedOp
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Call
-from specbuild.ops.attribute_kinds import Init
+from specbuild.ops.initializers import Init
 from specbuild.ops.norm import (
     BatchNorm,
     GroupNorm,

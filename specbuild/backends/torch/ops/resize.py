@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from specbuild.backends.align import unfold_axes
+from specbuild.backends.align import list_other_axes, unfold_axes
 from specbuild.backends.base import collapse_equal, inline_result
 from specbuild.backends.signatures import Signature
 from specbuild.backends.torch.framework import emits
 from specbuild.backends.torch.ops.convolution import arrange_window_axes
 from specbuild.codegen.layout import Layout
-from specbuild.codegen.lowered_steps import LoweringResult, MissingBatch
+from specbuild.codegen.lowered_steps import LoweringResult
 from specbuild.codegen.operands import Operand
 from specbuild.codegen.tree import Attribute, Expr, Index, Literal, SliceExpr, TupleOf
 from specbuild.ops.resize import PixelShuffle, PixelUnshuffle, Resize
@@ -43,12 +43,7 @@ def arrange_image_axes(x: Operand, axes: tuple[str, ...]) -> tuple[Expr, Layout]
     if x.layout.batched:
         x = arrange_window_axes(x, axes)
         return x.expr, x.layout
-    others = [a for a in x.order if a not in axes]
-    if len(others) > 1:
-        raise MissingBatch(
-            f"without a batch it resizes a value with at most one other axis, and this one is {x.type}",
-            "flatten the other axes first",
-        )
+    others = list_other_axes(x, axes)
     x = x.to_order(*others, *axes)
     return Index(x.expr, (Literal(None),)), x.layout
 

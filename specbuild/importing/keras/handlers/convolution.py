@@ -20,7 +20,7 @@ from specbuild.importing.windows import Window
 
 
 def window_options(call: FunctionCall, count: int) -> dict[str, Any]:
-    """Return kernel, stride, dilation and padding of a layer, as far as they are not as by default."""
+    """Return kernel, stride, dilation and padding of a layer, of those that differ from their defaults."""
     s = call.settings
     kernel, stride = per_axis(s["kernel_size"], count), per_axis(s["strides"], count)
     dilation = per_axis(s.get("dilation_rate", 1), count)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
+from specbuild.importing.broadcasting import combine_values
 from specbuild.importing.handler_table import per_axis
 from specbuild.importing.keras.handlers.registry import append_activation, lowers, own_weights
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import combine_values
 from specbuild.importing.named_values import NamedValue, Unsupported
 from specbuild.importing.reducing import reduce_value
 from specbuild.importing.trace import FunctionCall

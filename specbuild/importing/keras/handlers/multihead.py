@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from specbuild.importing.attention_blocks import add_attention_block
 from specbuild.importing.keras.handlers.registry import lowers
 from specbuild.importing.layouts import merge_dim, require_axis, split_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import (
     BATCH,
-    BlockInput,
-    Instance,
     NamedValue,
     Published,
     Step,
     Unsupported,
-    ValueSource,
 )
-from specbuild.importing.trace import FunctionCall, ModuleCall
+from specbuild.importing.trace import FunctionCall
 
 PARTS = {"query": "queries", "key": "keys", "value": "values"}
 
@@ -36,28 +34,15 @@ def lower_multihead_layer(
     if s.get("output_shape") or s.get("value_dim") not in (None, s["key_dim"]) or key not in (None, value):
         raise Unsupported("MultiHeadAttention whose keys, values and results differ in width")
     sources = [low.value(x) for x in ([query] if value in (None, query) else [query, value])]
-    entries, inside, outside = [], [], []
+    inputs = {}
     for name, x in zip(("x",) if len(sources) == 1 else ("query", "value"), sources, strict=True):
         x, _ = require_axis(low, x, 1, "T")
-        x, _ = require_axis(low, x, -1, "C")
-        entries.append(BlockInput(name, dict(x.axes)))
-        inside.append(NamedValue(ValueSource(entries[-1]), dict(x.axes), x.dims))
-        outside.append(x)
-    with low.inside(call.path, {}) as steps:
-        result = add_heads(low, call, inside, causal)
-    names = tuple(entry.name for entry in entries)
+        inputs[name], _ = require_axis(low, x, -1, "C")
     class_name = "MultiHeadAttention" if len(sources) == 1 else "MultiHeadCrossAttention"
-    constructor = {"num_heads": s["num_heads"], "key_dim": s["key_dim"]}
-    module = ModuleCall(call.path, class_name, (), {}, (), None, names, constructor, has_weights=True)
-    step = Step(
-        class_name,
-        sources=[x.source for x in outside],
-        roles=names if len(names) > 1 else (),
-        name=low.relative_path(call.path),
-        axes=dict(outside[0].axes),
-        instance=Instance(module, class_name, entries, steps, [result.source]),
+    settings = {"num_heads": s["num_heads"], "key_dim": s["key_dim"]}
+    return add_attention_block(
+        low, call, class_name, settings, inputs, lambda inside: add_heads(low, call, inside, causal)
     )
-    return low.add_step(step, outside[0].dims)
 
 
 def add_heads(low: Lowerer, call: FunctionCall, inside: list[NamedValue], causal: bool) -> NamedValue:

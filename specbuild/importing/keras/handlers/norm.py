@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from specbuild.importing.broadcasting import combine_values
 from specbuild.importing.handler_table import per_axis, unusual_values
 from specbuild.importing.keras.handlers.registry import lowers, own_weights, result_shape
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import combine_values
 from specbuild.importing.named_values import NamedValue, Published, Step, Unsupported
 from specbuild.importing.trace import FunctionCall
 

@@ -16,7 +16,7 @@ from specbuild.importing.trace import FunctionCall
 HANDLERS = HandlerTable(patterns=[unite_padding], has_channels_last=True)
 lowers = HANDLERS.register
 
-# The ops for activations by their name, with attributes that are not as by default.
+# The ops for activations by their name, with attributes that differ from their default.
 ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     **{
         name: (name, {})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from specbuild.importing.broadcasting import concat_values
 from specbuild.importing.keras.handlers.registry import lowers, result_shape
 from specbuild.importing.layouts import flatten_dims, reshape_value
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import concat_values
 from specbuild.importing.named_values import BATCH, NamedValue, Unsupported
 from specbuild.importing.trace import FunctionCall
 

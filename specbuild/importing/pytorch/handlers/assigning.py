@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from msgspec import Struct
 
+from specbuild.importing.broadcasting import concat_values, stack_values
 from specbuild.importing.layouts import require_axis, widen_dim
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import concat_values, stack_values
 from specbuild.importing.named_values import BATCH, NamedValue, Unsupported
 from specbuild.importing.pytorch.handlers.indexing import slice_dim
 from specbuild.importing.pytorch.handlers.neighbourhood import lower_pad
@@ -77,7 +77,7 @@ def find_runs(owners: Any) -> list[tuple[int, int]]:
 
 
 class Piece(Struct, frozen=True):
-    """A value that is assigned to a place. Its dimensions are those of the whole."""
+    """A value that is assigned to a part. It has the dimensions of the whole value."""
 
     value: NamedValue
     place: Place
@@ -113,7 +113,7 @@ class Assembly:
         return whole
 
     def assemble(self, owners: Any, region: Place, dims: Sequence[int]) -> NamedValue | None:
-        """Return what lies in a region, whose owners along `dims` are given; None if nothing was assigned to it."""
+        """Return the value of a region, whose owners along `dims` are given; None if nothing was assigned to it."""
         if (owners == owners.flat[0]).all():
             return self.cut_piece(int(owners.flat[0]), region)
         padded = self.pad_single(owners, region, dims)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from specbuild.importing.broadcasting import broadcast_values
 from specbuild.importing.layouts import rename_axes, require_axis
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import meet_values
 from specbuild.importing.named_values import (
     NamedValue,
     Unsupported,
@@ -77,7 +77,7 @@ def lower_attention(
 
 
 def align_keys(low: Lowerer, query: NamedValue, x: NamedValue) -> NamedValue:
-    """Give the axes of keys or values the names that they have in the queries, and their positions another if needed."""
+    """Give the axes of keys or values the names that they have in the queries; the axis of positions gets another name if needed."""
     names = {}
     positions, features = x.dims[-2][0], x.dims[-1][0]
     if features != query.dims[-1][0]:
@@ -96,7 +96,7 @@ def align_mask(low: Lowerer, query: NamedValue, key: NamedValue, mask: NamedValu
     scores = NamedValue(
         query.source, {**axes, "S": key.axes[key.dims[-2][0]]}, (*query.dims[:-1], ("S",)), "float"
     )
-    named = low.resolve(meet_values(low, scores, mask)[1])
+    named = low.resolve(broadcast_values(low, scores, mask)[1])
     extra = [
         a for a, n in named.axes.items() if a not in scores.axes and n == 1
     ]  # the heads, of a single one

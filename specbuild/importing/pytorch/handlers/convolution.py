@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from specbuild.importing.broadcasting import combine_values
 from specbuild.importing.handler_table import one_or_list
 from specbuild.importing.layouts import rename_axes, require_axis, require_features
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import combine_values
 from specbuild.importing.named_values import BATCH, NamedValue, Published, Step, Unsupported
 from specbuild.importing.products import multiply_matrices
 from specbuild.importing.pytorch.handlers.indexing import gather_value

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from specbuild.importing.broadcasting import broadcast_values, combine_values
 from specbuild.importing.handler_table import unusual_values
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import combine_values, meet_values
 from specbuild.importing.named_values import NamedValue, Unsupported
 from specbuild.importing.pytorch.handlers.registry import HANDLERS, layer_weights, lowers
 from specbuild.importing.trace import FunctionCall, Opaque, ValueRef
@@ -239,7 +239,7 @@ def lower_masked_fill(low: Lowerer, input: Any, mask: Any, value: Any) -> NamedV
     if not isinstance(value, int | float):
         raise Unsupported("masked_fill with a value that is computed")
     kept = low.emit("logical_not", [low.value(mask)])
-    filled, kept, dims = meet_values(low, low.value(input), kept)
+    filled, kept, dims = broadcast_values(low, low.value(input), kept)
     return low.emit(
         "where", [filled, kept], {"value": value}, dims=dims, roles=("then", "condition"), dtype=filled.dtype
     )

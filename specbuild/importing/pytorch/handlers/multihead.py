@@ -6,21 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from specbuild.importing.attention_blocks import add_attention_block
 from specbuild.importing.layouts import merge_dim, require_axis, split_axis
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import (
     BATCH,
-    BlockInput,
-    Instance,
     NamedValue,
     Published,
     Step,
     Unsupported,
-    ValueSource,
 )
 from specbuild.importing.pytorch.handlers.attention import align_mask
 from specbuild.importing.pytorch.handlers.registry import layer_weights, lowers
-from specbuild.importing.trace import FunctionCall, ModuleCall, ValueRef
+from specbuild.importing.trace import FunctionCall, ValueRef
 
 PARTS = {"query": "queries", "key": "keys", "value": "values"}
 
@@ -45,28 +43,20 @@ def lower_multihead_attention(
     if "in_proj_weight" not in weights or "bias_k" in s["weights"] or key != value:
         raise Unsupported("MultiheadAttention with keys that are no values, of another width, or learned")
     given = [low.value(x) for x in ([query] if query == key else [query, key])]
-    entries, inside, outside = [], [], []
+    inputs = {}
     for name, x in zip(("x",) if len(given) == 1 else ("query", "key"), given, strict=True):
         x, _ = require_axis(low, x, 1 if s["batch_first"] else 0, "T")
-        x, _ = require_axis(low, x, -1, "C")
-        entries.append(BlockInput(name, dict(x.axes)))
-        inside.append(NamedValue(ValueSource(entries[-1]), dict(x.axes), x.dims))
-        outside.append(x)
-    with low.inside(call.path, {}) as steps:
-        result = add_heads(low, call, inside, attn_mask)
-    names = tuple(entry.name for entry in entries)
+        inputs[name], _ = require_axis(low, x, -1, "C")
     class_name = "MultiheadAttention" if len(given) == 1 else "MultiheadCrossAttention"
-    constructor = {"num_heads": s["num_heads"]}
-    module = ModuleCall(call.path, class_name, (), {}, (), None, names, constructor, has_weights=True)
-    step = Step(
+    result = add_attention_block(
+        low,
+        call,
         class_name,
-        sources=[x.source for x in outside],
-        roles=names if len(names) > 1 else (),
-        name=low.relative_path(call.path),
-        axes=dict(outside[0].axes),
-        instance=Instance(module, class_name, entries, steps, [result.source]),
+        {"num_heads": s["num_heads"]},
+        inputs,
+        lambda inside: add_heads(low, call, inside, attn_mask),
     )
-    return [low.add_step(step, outside[0].dims), None]
+    return [result, None]
 
 
 def add_heads(low: Lowerer, call: FunctionCall, inside: list[NamedValue], mask: Any) -> NamedValue:

@@ -1,4 +1,4 @@
-"""Neighbours in a map: padding, sliding windows, and channels that become places."""
+"""Neighbours in a map: padding, sliding windows, and channels that become positions."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from specbuild.importing.derived_paddings import has_zeros_of_sizes
 from specbuild.importing.handler_table import one_or_list, per_axis
 from specbuild.importing.layouts import require_axis, reshape_value
 from specbuild.importing.lowerer import Lowerer
 from specbuild.importing.named_values import NamedValue, Unsupported
-from specbuild.importing.paddings import has_zeros_of_sizes
 from specbuild.importing.pytorch.handlers.indexing import slice_dim
 from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.trace import FunctionCall

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from specbuild.importing.broadcasting import combine_values
 from specbuild.importing.handler_table import per_axis, unusual_values
 from specbuild.importing.layouts import drop_axes, require_axis, require_features
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import combine_values
 from specbuild.importing.named_values import BATCH, NamedValue, Published, Unsupported
 from specbuild.importing.pytorch.handlers.registry import held_weights, layer_weights, lowers
 from specbuild.importing.reducing import reduce_value

@@ -101,7 +101,7 @@ def average_flags(ceil_mode: bool, count_include_pad: bool) -> dict[str, bool]:
 
 
 def add_adaptive_pool(low: Lowerer, op: str, x: Any, size: Any, count: int, name: str = "") -> NamedValue:
-    """Add pooling to a fixed size; to a single place, it is a mean or a maximum."""
+    """Add pooling to a fixed size; to a single position, it is a mean or a maximum."""
     window = Window.find(low, low.value(x), count)
     sizes = {
         axis: window.value.axes[axis] if n is None else n

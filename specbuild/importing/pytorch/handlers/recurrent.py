@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from specbuild.importing.broadcasting import stack_values
 from specbuild.importing.layouts import require_axis, split_axis, widen_dim
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import stack_values
 from specbuild.importing.named_values import (
     BATCH,
     Dim,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from specbuild.importing.broadcasting import combine_values
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import combine_values
 from specbuild.importing.named_values import NamedValue, Unsupported
 from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.reducing import reduce_value

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from specbuild.importing.broadcasting import broadcast_values
 from specbuild.importing.layouts import require_axis
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import meet_values
 from specbuild.importing.named_values import NamedValue, Unsupported
 from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.trace import FunctionCall
@@ -28,7 +28,7 @@ def register_comparison(name: str, test: str) -> None:
         value = low.value(input)
         if isinstance(other, int | float):
             return low.emit("compare", [value], {"test": test, "value": other}, dtype="bool")
-        first, second, dims = meet_values(low, value, low.value(other))
+        first, second, dims = broadcast_values(low, value, low.value(other))
         sizes = {**second.axes, **first.axes}
         return low.emit(
             "compare",
@@ -53,10 +53,10 @@ def lower_where(low: Lowerer, condition: Any, input: Any = None, other: Any = No
         if isinstance(other, int | float):
             raise Unsupported("where with two numbers")
         mask, input, other = low.emit("logical_not", [mask]), other, input
-    then, mask, dims = meet_values(low, low.value(input), mask)
+    then, mask, dims = broadcast_values(low, low.value(input), mask)
     if isinstance(other, int | float):
         return low.emit("where", [then, mask], {"value": other}, dims=dims, roles=("then", "condition"))
-    then, otherwise, dims = meet_values(low, then, low.value(other))
+    then, otherwise, dims = broadcast_values(low, then, low.value(other))
     mask = low.resolve(mask)
     sizes = {**otherwise.axes, **then.axes}
     roles = ("then", "condition", "otherwise")

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from specbuild.importing.broadcasting import broadcast_values, concat_values, stack_values
 from specbuild.importing.handler_table import per_axis
 from specbuild.importing.layouts import drop_axes, flatten_dims, require_axis, reshape_value
 from specbuild.importing.lowerer import Lowerer
-from specbuild.importing.meeting import concat_values, meet_values, stack_values
 from specbuild.importing.named_values import BATCH, NamedValue, Unsupported, ValueSource
 from specbuild.importing.pytorch.handlers.registry import lowers
 from specbuild.importing.slicing import default_part_names
@@ -166,7 +166,7 @@ def name_tokens(low: Lowerer, value: NamedValue) -> NamedValue:
 
 @lowers("expand_as")
 def lower_expand_like(low: Lowerer, input: Any, other: Any) -> NamedValue:
-    like, value, _ = meet_values(low, low.value(other), low.value(input))
+    like, value, _ = broadcast_values(low, low.value(other), low.value(input))
     missing = {
         a: n for dim in like.dims for a in dim if a != BATCH for n in (like.axes[a],) if a not in value.axes
     }

@@ -23,7 +23,8 @@ from specbuild.codegen.constructions import Construction
 from specbuild.codegen.layout import Layout
 from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep, LoweringResult, Storage, UnsupportedOp
 from specbuild.codegen.operands import Operand
-from specbuild.codegen.statements import StatementWriter, call_parameters
+from specbuild.codegen.parameter_reads import call_parameters
+from specbuild.codegen.statements import StatementWriter
 from specbuild.codegen.tree import (
     Assign,
     Attribute,

@@ -1,4 +1,4 @@
-"""Rewrites of one instance that leave what it computes as it is, and make it what an author would write."""
+"""Rewrites of the steps of one instance. They compute the same, in the form that an author would write."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from itertools import chain, count
 from typing import Any
 
 from specbuild.importing.axis_names import PlaceholderNames
-from specbuild.importing.gathering import gather_members
+from specbuild.importing.container_order import gather_members
+from specbuild.importing.dense_concats import absorb_concats, hoist_concats
+from specbuild.importing.derived_paddings import fit_paddings
 from specbuild.importing.given_tables import GivenTables
-from specbuild.importing.joining import absorb_joins, hoist_joins
 from specbuild.importing.named_values import BlockInput, Instance, Step, Unsupported, ValueSource
-from specbuild.importing.paddings import fit_paddings
 from specbuild.importing.slicing import unite_slices
 from specbuild.importing.tables import table_attributes
 
@@ -42,17 +42,17 @@ def tidy_model(
         for entry in instance.inputs:
             entry.axes = expand_sizes(entry.axes, names)
         for step in instance.steps:
-            settle_step(step, names, tables)
+            resolve_step(step, names, tables)
     for instance in instances:
         fit_paddings(instance)
-        hoist_joins(instance)
+        hoist_concats(instance)
         unite_slices(instance)
         simplify_steps(instance)
         for unite_steps in patterns:
             unite_steps(instance)
         sink_tables(instance)
         simplify_steps(instance)
-    absorb_joins(instances)
+    absorb_concats(instances)
     for instance in instances:
         gather_members(instance)
 
@@ -65,7 +65,7 @@ def expand_sizes(axes: dict[str, int], names: PlaceholderNames) -> dict[str, int
 
 
 def name_gathered_axes(step: Step, names: PlaceholderNames) -> None:
-    """Name the axes of an index that never met a named one after the axis from which it takes."""
+    """Name the axes of an index that have no name yet after the axis that it selects from."""
     if step.op != "gather":
         return
     for axis in [a for a in expand_sizes(step.axes, names) if names.is_free(a)]:
@@ -75,7 +75,7 @@ def name_gathered_axes(step: Step, names: PlaceholderNames) -> None:
 
 
 def name_free_axes(step: Step, names: PlaceholderNames) -> None:
-    """Name the axes of a weight or table that never met a named one; those of size 1 are left out."""
+    """Name the axes of a weight or table that have no name yet; leave out those of size 1."""
     if step.op not in ("weight", "const", "expand"):
         return
     axes = expand_sizes(step.attributes["axes"], names)
@@ -90,21 +90,21 @@ def name_free_axes(step: Step, names: PlaceholderNames) -> None:
 
 
 def bind_unused(axis: str, wanted: Iterable[str], taken: Collection[str], names: PlaceholderNames) -> None:
-    """Give an axis the first of these names that nothing beside it has."""
+    """Give an axis the first of these names that no other axis of its values has."""
     candidates = chain(wanted, (f"K{i}" for i in count(2)))
     names.bind(axis, next(name for name in candidates if name not in taken and names.can_bind(axis, name)))
 
 
-def settle_step(step: Step, names: PlaceholderNames, tables: GivenTables) -> None:
+def resolve_step(step: Step, names: PlaceholderNames, tables: GivenTables) -> None:
     """Write the names of axes that have been found into a step, and the numbers of a table as an expression."""
-    step.attributes = settle_value(step.attributes, names)
+    step.attributes = resolve_value(step.attributes, names)
     step.axes = expand_sizes(step.axes, names)
     if step.op == "flatten":
         drop_unnamed_axes(step, names)
     if step.op in ("weight", "const"):
         step.axes = dict(step.attributes["axes"])
     if step.op == "const" and step.table is not None:
-        settle_table(step, tables)
+        resolve_table(step, tables)
 
 
 def drop_unnamed_axes(step: Step, names: PlaceholderNames) -> None:
@@ -116,15 +116,15 @@ def drop_unnamed_axes(step: Step, names: PlaceholderNames) -> None:
         step.attributes["axes"] = axes
 
 
-def settle_value(value: Any, names: PlaceholderNames) -> Any:
+def resolve_value(value: Any, names: PlaceholderNames) -> Any:
     if isinstance(value, str):
         return names.resolve(value) if value.startswith("?") else value
     if isinstance(value, dict):
-        return {settle_value(k, names): settle_value(v, names) for k, v in value.items()}
-    return [settle_value(v, names) for v in value] if isinstance(value, list) else value
+        return {resolve_value(k, names): resolve_value(v, names) for k, v in value.items()}
+    return [resolve_value(v, names) for v in value] if isinstance(value, list) else value
 
 
-def settle_table(step: Step, tables: GivenTables) -> None:
+def resolve_table(step: Step, tables: GivenTables) -> None:
     axes, dtype = step.attributes["axes"], step.attributes.get("dtype", "float")
     data = step.table.reshape(tuple(axes.values()))
     found = table_attributes(data, list(axes)) or tables.add(step.table_name, data, dtype)
@@ -182,7 +182,7 @@ def rewrite_once(instance: Instance) -> bool:
 
 
 def is_end_of_group(instance: Instance, before: Step, step: Step) -> bool:
-    """Return whether only the first of two steps belongs to a group that is used again: it gives the same each time."""
+    """Return whether only the first of two steps belongs to a group that is used again: its value is the same each time."""
     uses = [other for other in instance.steps if isinstance(other.reused, str) and other.axes != step.axes]
     groups = [f"{other.reused}." for other in uses]
     return any(before.name.startswith(group) and not step.name.startswith(group) for group in groups)
@@ -215,7 +215,7 @@ def replace_step(instance: Instance, step: Step, source: ValueSource) -> None:
 
 
 def drop_kept_axes(before: Step, step: Step) -> bool:
-    """Let a reduction not keep the axes that are removed after it."""
+    """Make a reduction drop the axes that the next step removes."""
     if step.op != "squeeze" or not before.attributes.get("keep"):
         return False
     over = before.attributes["over"]
@@ -233,7 +233,7 @@ def sink_tables(instance: Instance) -> None:
         if step.op in ("weight", "const") or (step.sources and {s.step for s in step.sources} <= tables):
             tables.add(step)
     if not any(step.op == "gather" for step in tables if isinstance(step, Step)):
-        return  # a weight by itself stands where its author reads it
+        return  # a weight by itself is written where its author reads it
     placed: list[Step] = []
     for step in reversed(instance.steps):
         readers = [i for i, other in enumerate(placed) if any(s.step is step for s in other.sources)]
@@ -278,7 +278,7 @@ def join_expansions(before: Step, step: Step) -> bool:
 
 
 def keep_axes(before: Step, step: Step) -> bool:
-    """Let a reduction keep the axes that come back with one position after it."""
+    """Make a reduction keep the axes that the next step adds again with size 1."""
     if step.op != "expand" or before.op not in ("mean", "max", "sum", "min") or before.attributes.get("keep"):
         return False
     over, axes = before.attributes["over"], step.attributes["axes"]

@@ -1,4 +1,7 @@
-"""Values that meet: elementwise by position, and joined. Afterwards they meet by the names of axes."""
+"""Elementwise ops and concatenations of traced values.
+
+PyTorch matches dimensions by their position, a spec matches axes by their name: the axes of both values get the same names.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def align_dims(first: NamedValue, second: NamedValue) -> tuple[list[Dim], list[D
     return [*before, *first.dims][-count:] if count else [], [*before, *second.dims][-count:] if count else []
 
 
-def meet_values(
+def broadcast_values(
     low: Lowerer, first: NamedValue, second: NamedValue, skipped: int | None = None
 ) -> tuple[NamedValue, NamedValue, list[Dim]]:
     """Give two values the same names of axes at the same positions; returns the dimensions of their sum too.
@@ -31,7 +34,7 @@ def meet_values(
     first, second = low.resolve(first), low.resolve(second)
     for index in range(-max(len(first.dims), len(second.dims)), 0):
         if index != skipped:
-            first, second = meet_dims(low, first, second, index)
+            first, second = broadcast_dims(low, first, second, index)
     dims = []
     for one, other in zip(*align_dims(first, second), strict=True):
         sizes = [math.prod(low.axis_size(v, a) for a in dim) for v, dim in ((first, one), (second, other))]
@@ -39,27 +42,27 @@ def meet_values(
     return first, second, dims
 
 
-def meet_dims(low: Lowerer, first: NamedValue, second: NamedValue, index: int) -> Pair:
+def broadcast_dims(low: Lowerer, first: NamedValue, second: NamedValue, index: int) -> Pair:
     """Give two values the same names at one dimension, counted from the end."""
     one, other = (d[index] for d in align_dims(first, second))
     if one == other or not one or not other:
         return first, second
     sizes = [math.prod(low.axis_size(v, a) for a in dim) for v, dim in ((first, one), (second, other))]
     if 1 in sizes:
-        return meet_single(low, first, second, index, sizes)
+        return broadcast_unit_dim(low, first, second, index, sizes)
     if len(one) != len(other):
-        return meet_split(low, first, second, index)
+        return split_like_other(low, first, second, index)
     for mine, yours in zip(one, other, strict=True):
-        first, second = meet_axes(low, first, second, low.names.resolve(mine), low.names.resolve(yours))
+        first, second = unify_axes(low, first, second, low.names.resolve(mine), low.names.resolve(yours))
     return first, second
 
 
-def meet_axes(low: Lowerer, first: NamedValue, second: NamedValue, mine: str, yours: str) -> Pair:
+def unify_axes(low: Lowerer, first: NamedValue, second: NamedValue, mine: str, yours: str) -> Pair:
     """Give two axes of the same size one name."""
     if mine == yours:
         return first, second
     if BATCH in (mine, yours):
-        raise Unsupported("the batch meets another axis", code="SB964")
+        raise Unsupported("the batch is combined with another axis", code="SB964")
     if mine not in second.axes and low.names.can_bind(yours, mine):
         low.names.bind(yours, mine)
     elif yours not in first.axes and low.names.can_bind(mine, yours):
@@ -74,7 +77,9 @@ def meet_axes(low: Lowerer, first: NamedValue, second: NamedValue, mine: str, yo
     return low.resolve(first), low.resolve(second)
 
 
-def meet_single(low: Lowerer, first: NamedValue, second: NamedValue, index: int, sizes: list[int]) -> Pair:
+def broadcast_unit_dim(
+    low: Lowerer, first: NamedValue, second: NamedValue, index: int, sizes: list[int]
+) -> Pair:
     """Let a dimension of size 1 take the name of the other, or vanish if it has none."""
     values = [first, second]
     for i in (0, 1):
@@ -91,18 +96,18 @@ def meet_single(low: Lowerer, first: NamedValue, second: NamedValue, index: int,
     return first, second
 
 
-def meet_split(low: Lowerer, first: NamedValue, second: NamedValue, index: int) -> Pair:
+def split_like_other(low: Lowerer, first: NamedValue, second: NamedValue, index: int) -> Pair:
     """Split the axis of one value where the other has several."""
     values = [first, second]
     dims = [d[index] for d in align_dims(first, second)]
     short = 0 if len(dims[0]) < len(dims[1]) else 1
     long_axes = dims[1 - short]
     if len(dims[short]) != 1 or BATCH in long_axes:
-        raise Unsupported("values meet whose dimensions are made of different axes", code="SB964")
+        raise Unsupported("two values are combined whose dimensions consist of different axes", code="SB964")
     sizes = [low.axis_size(values[1 - short], a) for a in long_axes]
     values[short], _ = split_axis(low, values[short], dims[short][0], sizes)
     first, second = map(low.resolve, values)
-    return meet_dims(low, first, second, index)
+    return broadcast_dims(low, first, second, index)
 
 
 # ------------------------------------------------------------------------------------------------ elementwise
@@ -125,7 +130,7 @@ def combine_values(low: Lowerer, op: str, first: Any, second: Any, alpha: float 
             return combine_number(low, op, other, float(step.table), is_swapped)
     if alpha != 1:
         second = low.emit("scale", [second], {"by": alpha})
-    first, second, dims = meet_values(low, first, second)
+    first, second, dims = broadcast_values(low, first, second)
     axes = dict(first.axes)
     for axis, size in second.axes.items():
         axes[axis] = max(size, axes.get(axis, 1))
@@ -174,7 +179,7 @@ def concat_values(low: Lowerer, arguments: Sequence[Any], dim: int) -> NamedValu
             continue
         values[i] = fill_dim(low, values[i], arguments[i], dim, axis)
         values[i], _ = require_axis(low, values[i], dim, axis)
-        values[leader], values[i], _ = meet_values(
+        values[leader], values[i], _ = broadcast_values(
             low, values[leader], values[i], skipped=dim - len(values[i].dims)
         )
     first = values[leader]
@@ -191,7 +196,7 @@ def concat_values(low: Lowerer, arguments: Sequence[Any], dim: int) -> NamedValu
 
 
 def fill_dim(low: Lowerer, value: NamedValue, argument: Any, dim: int, axis: str) -> NamedValue:
-    """Give a table the axis that was left out of it since all its numbers along it are equal."""
+    """Add an axis to a table that does not have it because its numbers are equal along it."""
     if value.dims[dim] or not isinstance(argument, ValueRef) or axis in value.axes:
         return value
     size = low.trace.values[argument.number].shape[dim]
@@ -206,7 +211,7 @@ def stack_values(low: Lowerer, arguments: Sequence[Any], dim: int) -> NamedValue
     """Join values along a new dimension."""
     values = [low.value(x) for x in arguments]
     for i in range(1, len(values)):
-        values[0], values[i], _ = meet_values(low, values[0], values[i])
+        values[0], values[i], _ = broadcast_values(low, values[0], values[i])
     first = values[0]
     dim %= len(first.dims) + 1
     axis = low.unused_axis("part", first)

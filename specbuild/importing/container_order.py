@@ -1,6 +1,6 @@
 """Brings the members of a container together: `self.layers[0](x)`, an addition, `self.layers[1](y)`.
 
-A group of steps lies in one place of a spec. Steps between its members go after it, if no member needs them.
+The steps of a group follow one another in a spec. Steps between its members go after it, if no member needs them.
 """
 
 from __future__ import annotations

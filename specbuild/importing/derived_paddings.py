@@ -1,4 +1,7 @@
-"""Paddings that make a map as large as another one, with which it is joined then: their numbers follow from both sizes."""
+"""Paddings that make a map as large as another one, before both are concatenated.
+
+Their numbers become expressions of both sizes.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def fit_paddings(instance: Instance) -> None:
 
 
 def name_source(steps: Sequence[Step], step: Step) -> str:
-    """Return how an expression of a step calls what it reads: an input, or the step before it; empty for others."""
+    """Return the name by which an expression of a step refers to its input: an input of the block, or `x` for the step before; empty for others."""
     source = step.sources[0]
     if isinstance(source.step, BlockInput):
         return source.step.name
@@ -37,7 +40,7 @@ def name_source(steps: Sequence[Step], step: Step) -> str:
 
 
 def find_partner(instance: Instance, step: Step) -> BlockInput | None:
-    """Return the input with which a padded map is joined, if it is read once, and by nothing else."""
+    """Return the input with which a padded map is concatenated, if nothing else reads the map."""
     readers = [s for s in instance.steps if any(source.step is step for source in s.sources)]
     if len(readers) != 1 or readers[0].op not in JOINING or readers[0].attributes.get("over") in PLACES:
         return None
@@ -48,7 +51,7 @@ def find_partner(instance: Instance, step: Step) -> BlockInput | None:
 
 
 def is_halved(step: Step, other: BlockInput, axis: str) -> bool:
-    """Return whether a padding lies on both sides alike, and after them one more if it is odd."""
+    """Return whether a padding is equal on both sides, or by one larger at the end if it is odd."""
     sides = step.attributes["padding"].get(axis)
     whole = {**step.axes, **other.axes}.get(axis)
     if not isinstance(sides, list) or len(step.attributes) > 1 or step.axes.get(axis) != whole:

@@ -1,4 +1,4 @@
-"""Concatenations of all that came before, as in DenseNet: what was joined already is joined on."""
+"""Concatenations of all earlier values, as in DenseNet: each extends the one before it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from specbuild.importing.named_values import BlockInput, Instance, Step, ValueSource
 
 
-def hoist_joins(instance: Instance) -> None:
-    """Let a block that begins by joining all its inputs take the joined value; join it from what was joined before."""
+def hoist_concats(instance: Instance) -> None:
+    """Move a concat of all inputs of a block to its caller, where it extends an earlier concat."""
     steps: list[Step] = []
     joined: dict[Step, list[ValueSource]] = {}  # a concat, and all that it joins
     for step in instance.steps:
         inner = step.instance
-        join = find_first_join(inner) if inner is not None and step.reused is None else None
+        join = find_first_concat(inner) if inner is not None and step.reused is None else None
         if inner is not None and join is not None:
             outer = Step(
                 "concat", dict(join.attributes), list(step.sources), axes=dict(join.axes), line=step.line
             )
-            continue_join(outer, joined)
+            extend_concat(outer, joined)
             steps.append(outer)
             entry = BlockInput("x", dict(join.axes))
             inner.inputs = [entry]
@@ -28,12 +28,12 @@ def hoist_joins(instance: Instance) -> None:
                 other.sources = [ValueSource(entry) if s.step is join else s for s in other.sources]
             step.sources, step.roles = [ValueSource(outer)], ()
         elif step.op == "concat":
-            continue_join(step, joined)
+            extend_concat(step, joined)
         steps.append(step)
     instance.steps[:] = steps
 
 
-def find_first_join(inner: Instance) -> Step | None:
+def find_first_concat(inner: Instance) -> Step | None:
     """Return the concat of all inputs of a block, if it reads them nowhere else."""
     join = next((s for s in inner.steps if s.op == "concat"), None)
     if join is None or len(inner.inputs) < 2 or [s.step for s in join.sources] != inner.inputs:
@@ -42,7 +42,7 @@ def find_first_join(inner: Instance) -> Step | None:
     return None if any(isinstance(s.step, BlockInput) for s in others) else join
 
 
-def continue_join(join: Step, joined: dict[Step, list[ValueSource]]) -> None:
+def extend_concat(join: Step, joined: dict[Step, list[ValueSource]]) -> None:
     """Let a concat read an earlier concat in place of the values that it begins with."""
     whole = list(join.sources)
     best: Step | None = None
@@ -55,21 +55,21 @@ def continue_join(join: Step, joined: dict[Step, list[ValueSource]]) -> None:
     joined[join] = whole
 
 
-def absorb_joins(instances: Sequence[Instance]) -> None:
+def absorb_concats(instances: Sequence[Instance]) -> None:
     """Move the concat that follows every use of a block into the block."""
     uses: dict[str, list[tuple[Instance, Step, Step | None]]] = defaultdict(list)
     for instance in instances:
         for step in instance.steps:
             if step.instance is not None:
-                uses[step.instance.class_name].append((instance, step, find_join_after(instance, step)))
+                uses[step.instance.class_name].append((instance, step, find_next_concat(instance, step)))
     for found in uses.values():
         if len(found) > 1 and all(join is not None for _, _, join in found):
             for instance, step, join in found:
                 if join is not None:
-                    absorb_join(instance, step, join)
+                    absorb_concat(instance, step, join)
 
 
-def find_join_after(instance: Instance, step: Step) -> Step | None:
+def find_next_concat(instance: Instance, step: Step) -> Step | None:
     """Return the concat of the input and the result of a block, if it directly follows and nothing else reads the result."""
     index = instance.steps.index(step)
     join = instance.steps[index + 1] if index + 1 < len(instance.steps) else None
@@ -82,7 +82,7 @@ def find_join_after(instance: Instance, step: Step) -> Step | None:
     return join if is_simple and is_own and reads == 1 and step.reused is None else None
 
 
-def absorb_join(instance: Instance, step: Step, join: Step) -> None:
+def absorb_concat(instance: Instance, step: Step, join: Step) -> None:
     inner = step.instance
     assert inner is not None
     sources = [ValueSource(inner.inputs[0]), inner.outputs[0]]

@@ -1,7 +1,7 @@
 """The steps of all instances of a class side by side: one row for each step, in which instances may have none.
 
 This is the mirror of `codegen.merge_instances`: there one block becomes one class of code, here the instances of
-one class become one block. A row that an instance lacks must pass its first input on, as a step with a
+one class become one block. A row that an instance does not have must pass its first input on, as a step with a
 condition does.
 """
 
@@ -17,9 +17,9 @@ from msgspec import Struct, field
 from specbuild.importing.formulas import Formula
 from specbuild.importing.named_values import BlockInput, Instance, Step, ValueSource
 
-SHARED_ROWS = 0.5  # of all kinds of rows, at least, that two instances of a block have are in both
+SHARED_ROWS = 0.5  # the least part of all kinds of rows that two instances of a block have in common
 LONG_RUN = 3
-SHARED_BY_ALL = 1 / 3  # of those that several instances have, at least, are in each of them
+SHARED_BY_ALL = 1 / 3  # the least part of the kinds of several instances that each of them has
 
 
 class Mismatch(Exception):
@@ -72,7 +72,7 @@ def step_key(step: Step, block_names: Mapping[Instance, str]) -> tuple[Any, ...]
 
 
 def list_words(attributes: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return what is text in attributes: axes and modes, which never differ between the instances of a block."""
+    """Return the texts in attributes: axes and modes, which are equal in all instances of a block."""
     words = []
     for key, value in attributes.items():
         if isinstance(value, Formula):
@@ -104,9 +104,9 @@ def align_instances(instances: Sequence[Instance], block_names: Mapping[Instance
 
 
 def pack_runs(rows: Sequence[Row], keys: Sequence[Any]) -> None:
-    """Let instances with fewer steps of one kind in a row have the first of them: the row can be a repeat then.
+    """Align instances that have fewer steps of one kind in a row with the first of these steps, so that the rows can become a repeat.
 
-    Of only two, each may have its own duty, such as the expansion and the depthwise convolution of MobileNetV2.
+    If there are only two, each may have its own purpose, such as the expansion and the depthwise convolution of MobileNetV2.
     """
     start = 0
     for end in range(1, len(rows) + 1):
@@ -163,7 +163,7 @@ def insert_steps(
 
 
 class SourceMatcher:
-    """Finds what each row reads, such that it is right in every instance."""
+    """Finds the source of each row that is right in every instance."""
 
     def __init__(self, instances: Sequence[Instance], rows: Sequence[Row]):
         self.instances, self.rows = instances, rows

@@ -8,13 +8,13 @@ from typing import Any
 from msgspec import Struct
 
 from specbuild.expressions.common_expressions import CommonExpressions
-from specbuild.importing.aligning import Mismatch, Row
+from specbuild.importing.instance_rows import Mismatch, Row
 from specbuild.importing.plans import BlockPlan, Plans, TreeNode
 
 REPEAT = "repeat"
 
 
-class Place(Struct, eq=False):
+class ComparedStep(Struct, eq=False):
     """A step or a repeat of the model: its attributes and its number of members in each capture.
 
     `node` and `row` are those of the first capture, which the file is written from.
@@ -43,8 +43,8 @@ class Place(Struct, eq=False):
         self.node.length = length
 
 
-def pair_places(plans: Sequence[BlockPlan], blocks: Plans) -> Iterator[Place]:
-    """Yield the places of a model in their order. Raises Mismatch, which says what differs, if the captures have different steps."""
+def pair_compared_steps(plans: Sequence[BlockPlan], blocks: Plans) -> Iterator[ComparedStep]:
+    """Yield the steps and repeats of a model in their order. Raises Mismatch, which says what differs, if the captures have different ones."""
     last = [row for row in plans[0].rows if row.first.op == "linear"]
     for nodes in pair_nodes([plan.nodes for plan in plans], plans[0].name):
         row = plans[0].rows[next(nodes[0].list_rows())]
@@ -61,7 +61,7 @@ def pair_places(plans: Sequence[BlockPlan], blocks: Plans) -> Iterator[Place]:
         ]
         adopt_rules(attributes, nodes)
         lengths = [len(node.members) or 1 for node in nodes]
-        yield Place(
+        yield ComparedStep(
             heads[0],
             row.path or heads[0],
             nodes[0],

@@ -1,4 +1,4 @@
-"""Which framework a model to import is of."""
+"""Chooses the reader for a model to import: that of PyTorch or of Keras."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from specbuild.importing.reader import ModelReader
 
 
 def find_reader(source: str) -> ModelReader:
-    """Return what reads the model that a source names."""
+    """Return the reader of the model that a source names."""
     return keras.READER if source.endswith(".keras") else pytorch.READER
