@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from msgspec import Struct, field
@@ -107,7 +108,7 @@ class LoweredStep(Struct, frozen=True):
         return len(args) < 2 and all(isinstance(argument, ValuePlaceholder) for argument in args)
 
 
-class LoweredBlock(Struct, frozen=True, eq=False):
+class LoweredBlock(Struct, frozen=True, eq=False, dict=True):
     """A block instance as steps, with the layouts of its inputs and outputs. Compares by identity."""
 
     block: Block
@@ -128,6 +129,14 @@ class LoweredBlock(Struct, frozen=True, eq=False):
     step_sizes: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     # the same instance without the optional inputs that its class passes on, though it does not get them
     plain: LoweredBlock | None = None
+
+    @cached_property
+    def steps_by_layer(self) -> dict[str, list[LoweredStep]]:
+        """The steps that use the member of each step that has one, by its name."""
+        found: dict[str, list[LoweredStep]] = {}
+        for step in self.steps:
+            found.setdefault(step.layer_name, []).append(step)
+        return found
 
 
 def live_steps(steps: Sequence[LoweredStep], outputs: set[str]) -> list[LoweredStep]:

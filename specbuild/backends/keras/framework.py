@@ -96,11 +96,11 @@ class KerasBackend(Backend):
 
     def layer_path(self, lowered: LoweredBlock, node: str) -> str:
         """Return the path of a node's layer. Only a row that is called as a whole contains other layers."""
-        for step in lowered.steps:
-            if isinstance(step.member, LayerRow) and node.startswith(step.layer_name + "."):
-                return row_path(
-                    step.member, layer_attribute(step.layer_name), node[len(step.layer_name) + 1 :]
-                )
+        dots = [i for i, letter in enumerate(node) if letter == "."]
+        for end in dots:
+            for step in lowered.steps_by_layer.get(node[:end], ()):
+                if isinstance(step.member, LayerRow):
+                    return row_path(step.member, layer_attribute(step.layer_name), node[end + 1 :])
         return layer_attribute(node)
 
     def weight_path_parts(

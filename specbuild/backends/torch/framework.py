@@ -101,7 +101,7 @@ class TorchBackend(Backend):
 
     def layer_path(self, lowered: LoweredBlock, node: str) -> str:
         """Return the path of a node's layer. A tensor is an attribute, so its path has no dots."""
-        has_tensor = any(step.layer_name == node and is_tensor(step) for step in lowered.steps)
+        has_tensor = any(map(is_tensor, lowered.steps_by_layer.get(node, ())))
         return attribute_name(node.replace(".", "_")) if has_tensor else module_path(node)
 
     def module_file(self, class_specs: list[ClassSpec], doc: str, header: tuple[str, ...]) -> Module:
