@@ -7,6 +7,7 @@ from typing import Any
 
 from specbuild.importing.instance_rows import Row, RowSource
 from specbuild.importing.plans import Plans, TreeNode
+from specbuild.importing.relations import is_size
 from specbuild.importing.runs import fold_values
 
 
@@ -31,7 +32,7 @@ def fold_groups(
         for key in dict.fromkeys(k for i in members for k in rows[i].attributes):
             default = plans.default_values(rows[members[0]].first).get(key)
             values = [rows[i].attributes.get(key, default) for i in members]
-            value = None if any(v is None for v in values) else fold_values(values)
+            value = None if any(v is None for v in values) else fold_values(values, is_size(key, values))
             if value is None:
                 return None
             attributes[key] = value

@@ -10,8 +10,8 @@ MIN_POWERS = 3  # of which one rule can be told from a coincidence
 ROUNDING = 2e-6  # of rates that were rounded to six digits
 
 
-def fold_values(values: Sequence[Any]) -> Any:
-    """Return the value if all are equal, or an expression in `i`; None if they follow no rule."""
+def fold_values(values: Sequence[Any], are_sizes: bool = False) -> Any:
+    """Return the value if all are equal, or an expression in `i`; None if they follow no rule. Sizes are no powers."""
     first = values[0]
     if all(v == first and type(v) is type(first) for v in values):
         return first
@@ -35,7 +35,7 @@ def fold_values(values: Sequence[Any]) -> Any:
             return rise if not first else f"i + {first}" if step == 1 else f"{first} + {rise}"
         if len(values) > 3 and len(set(values[::2])) == len(set(values[1::2])) == 1:
             return f"{first} if i % 2 == 0 else {values[1]}"
-        return fit_power(values)
+        return None if are_sizes else fit_power(values)
     return None
 
 

@@ -279,7 +279,7 @@ class TreeBuilder:
             values = [row.attributes.get(key, defaults.get(key)) for row in rows]
             if not is_whole and is_size(key, values) and len(set(map(str, values))) > 1:
                 return None
-            folded = fold_values(values)
+            folded = fold_values(values, is_size(key, values))
             if folded is None:
                 return None
             attributes[key] = folded
