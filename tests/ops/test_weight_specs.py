@@ -135,6 +135,7 @@ OTHER_MEANINGS = {
     "importing/relations.py": {"kernel", "scale", "shift"},  # attributes
     "importing/slicing.py": {"value"},  # an attribute
     "importing/spec_text.py": {"kernel"},  # an attribute
+    "importing/step_patterns.py": {"mean", "scale"},  # ops
     "importing/tables.py": {"value"},  # an attribute
     "importing/rewrites.py": {"mean", "scale", "value"},  # ops, an attribute
     "importing/ultralytics.py": {"kernel"},  # an attribute
