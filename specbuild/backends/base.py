@@ -236,12 +236,14 @@ class Backend:
     def helper_sources(self) -> dict[str, str]:
         """Return the source of each helper class and function that a file may contain, by name.
 
-        They are in the folder `helpers` beside the module of the backend's class. A file gets those it uses.
+        They are in the folder `helpers` beside the module of the backend's class, and in `shared_helpers`. A file gets
+        those it uses.
         """
         own_file = sys.modules[type(self).__module__].__file__
         assert own_file is not None
+        folders = (Path(__file__).with_name("shared_helpers"), Path(own_file).with_name("helpers"))
         sources: dict[str, str] = {}
-        for file in sorted(Path(own_file).with_name("helpers").glob("[a-z]*.py")):
+        for file in (file for folder in folders for file in sorted(folder.glob("[a-z]*.py"))):
             sources |= split_definitions(file.read_text(encoding="utf-8"))
         return sources | self.extra_helpers
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from specbuild.backends.docstrings import reflow_paragraphs
 from specbuild.codegen.class_spec import REQUIRED, ClassSpec
+from specbuild.codegen.code_mapping import map_code
 from specbuild.codegen.constructions import (
     INDEX_VARIABLE,
     ComputedTable,
@@ -46,6 +47,10 @@ from specbuild.ir.path_index import path_prefixes
 
 LONGEST_LITERAL_ROW = 3  # up to this number, equal layers are written out one by one
 STANDARD_IMPORTS = ("import math", "from collections import OrderedDict")
+# How emitted code calls the functions of the expression language that are not built into Python.
+FUNCTION_NAMES = {"divisible": "make_divisible"} | {
+    name: f"math.{name}" for name in ("ceil", "floor", "sqrt", "log")
+}
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -57,7 +62,7 @@ def assemble_module(
     header: tuple[str, ...],
 ) -> Module:
     """Return the file: the imports and helpers that these definitions use, then the definitions."""
-    definitions = shorten_floats(definitions)
+    definitions = shorten_floats(name_functions(definitions))
     used = used_identifiers(definitions)
     needed: list[str] = []
     while added := [name for name in helpers if name in used and name not in needed]:
@@ -67,6 +72,18 @@ def assemble_module(
     used_imports = merge_imports([line for name, line in imports.items() if name in used])
     used_helpers = tuple(Helper(source) for name, source in helpers.items() if name in needed)
     return Module(reflow_paragraphs(doc), group_imports(used_imports), (*used_helpers, *definitions), header)
+
+
+def name_functions(code: Any) -> Any:
+    """Return code that calls the functions of expressions where Python has them: `math.ceil` for `ceil`."""
+
+    def name_function(expr: Expr) -> Expr | None:
+        match expr:
+            case Call(Name(name), arguments, ()) if name in FUNCTION_NAMES:
+                return Call(Name(FUNCTION_NAMES[name]), map_code(arguments, name_function))
+        return None
+
+    return map_code(code, name_function)
 
 
 def used_identifiers(code: Any) -> set[str]:

@@ -14,6 +14,8 @@ from specbuild.expressions.parser import list_operands, parse_tree
 LEAF_NODES = (ast.Name, ast.Attribute, ast.Subscript)  # nodes that read the env: a, x.C, depths[0]
 # Functions that emitted code can call without an import.
 PYTHON_FUNCTIONS = frozenset(("min", "max", "round", "abs", "int", "sum", "len"))
+# Those of the module `math`, and a helper: emitted code calls them for numbers, not for sizes that it reads when it runs.
+NUMBER_FUNCTIONS = frozenset(("ceil", "floor", "sqrt", "log", "divisible"))
 
 _OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -65,9 +67,19 @@ class Expression(Struct, frozen=True, eq=False, dict=True):
 
     @cached_property
     def can_emit(self) -> bool:
-        """Whether emitted code can contain the expression without an import."""
+        """Whether emitted code can contain the expression."""
+        return self.functions <= PYTHON_FUNCTIONS | NUMBER_FUNCTIONS
+
+    @cached_property
+    def can_emit_for_sizes(self) -> bool:
+        """Whether emitted code can contain the expression where it reads sizes when it runs."""
+        return self.functions <= PYTHON_FUNCTIONS
+
+    @cached_property
+    def functions(self) -> frozenset[str]:
+        """The functions that it calls."""
         calls = (node.func for node in _walk_nodes(self.tree) if isinstance(node, ast.Call))
-        return all(isinstance(function, ast.Name) and function.id in PYTHON_FUNCTIONS for function in calls)
+        return frozenset(function.id if isinstance(function, ast.Name) else "" for function in calls)
 
     def item_at(self, index: int) -> Expression:
         """Return the expression of one item of a list: `depths[0]`."""

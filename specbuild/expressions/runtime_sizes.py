@@ -53,7 +53,7 @@ def write_operators(expression: Expression, env: Env) -> Expression:
                 return make_whole(divide_up(number, ast.Constant(1)))
         return copy
 
-    return expression if expression.can_emit else from_tree(rewrite(expression.tree))
+    return expression if expression.can_emit_for_sizes else from_tree(rewrite(expression.tree))
 
 
 def divide_down(number: ast.expr, divisor: ast.expr) -> ast.expr:

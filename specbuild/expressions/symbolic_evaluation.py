@@ -58,7 +58,8 @@ def _evaluate_uncounted(expression: Expression, env: Env) -> Value:
         return value
     if sizes:
         expression = write_operators(expression, env)
-    rewritten = rewrite_expression(expression, env, use_own_names=True)
+    can_rewrite = not sizes or expression.can_emit_for_sizes
+    rewritten = rewrite_expression(expression, env, use_own_names=True) if can_rewrite else None
     if rewritten is None:
         note_fixed_sizes(sizes, env)
     if rewritten == expression:  # what the author wrote stays as it is

@@ -97,7 +97,7 @@ specbuild: 1
 model: Net
 params: {width: 8}
 inputs: {x: {T: 4, C: 4}}
-let: {wide: width > 4, features: [1, ceil(width / 3)]}
+let: {wide: width > 4, features: [1, '[3, 4, 5][width // 4]']}
 steps:
   - {linear: {features: width}, when: wide}
   - linear: {features: "features[1]"}

@@ -1,0 +1,1 @@
+"""Functions of plain Python that emitted files of every backend may contain."""
