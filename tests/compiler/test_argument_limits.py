@@ -113,8 +113,7 @@ def test_lists_of_other_lengths_raise_a_value_error() -> None:
     ("narrow", "channels"),
     [
         ("1", '"[3, 4, 5][width // 100]"'),
-        ("1", '"ceil(width / 1000)"'),
-        ("divisible(width / 500, 8)", "narrow"),
+        ("[3, 4][min(width // 700, 1)]", "narrow"),
         ("[3, 4][min(x.C * width // 900, 1)]", "narrow"),
     ],
 )
@@ -122,6 +121,22 @@ def test_a_number_that_hides_an_argument_makes_it_none(narrow: str, channels: st
     """Only at some far values is it another number, which the code does not compute."""
     text = OPAQUE.replace("NARROW", narrow).replace("OF", channels)
     assert "width" not in compile_source(build_graph(text), "torch")
+
+
+@pytest.mark.parametrize(
+    ("narrow", "channels", "code"),
+    [
+        ("1", '"ceil(width / 1000)"', "math.ceil(width / 1000)"),
+        ("1", '"floor(sqrt(width))"', "math.floor(math.sqrt(width))"),
+        ("divisible(width / 500, 8)", "narrow", "make_divisible(width / 500, 8)"),
+    ],
+)
+@pytest.mark.parametrize("backend", ["torch", "keras"])
+def test_a_rounded_number_is_computed(narrow: str, channels: str, code: str, backend: str) -> None:
+    source = compile_source(build_graph(OPAQUE.replace("NARROW", narrow).replace("OF", channels)), backend)
+    assert code in source and "width: int = " in source
+    assert ("import math" in source) == ("math." in code)
+    assert ("def make_divisible(" in source) == ("make_divisible" in code)
 
 
 def test_a_condition_of_a_group_is_what_a_class_is_for() -> None:

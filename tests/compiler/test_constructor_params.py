@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
+from specbuild import load
 from specbuild.codegen.class_spec import Guard
 from specbuild.codegen.requirements import refused_by
 from specbuild.codegen.tree import Infix, Literal, Name, TupleOf
 from specbuild.compiler.pipeline import build_graph, compile_source
 from specbuild.expressions.thresholds import ThresholdFinder
 from specbuild.frontend.library import LIBRARY
+from specbuild.runtimes.live_model import import_source
 from tests.cpu_time import measure_cpu_time
 
 SPEC = """
@@ -357,9 +360,12 @@ steps:
 """
 
 
-def test_a_parameter_that_changes_a_rounded_number_only_when_it_is_large_is_lost() -> None:
-    source = compile_source(build_graph(ROUNDED), "torch")
-    assert "def __init__(self, k: int = 2)" in source and "nn.Conv2d(8, 8 * k, 3" in source
+def test_a_rounded_number_follows_its_parameter() -> None:
+    net: Any = import_source(compile_source(build_graph(ROUNDED), "torch"), "rounded").Net
+    for w, k, channels in ((8, 2, 16), (100, 1, 16), (8, 3, 24), (110, 2, 32)):
+        made = net(w=w, k=k)
+        assert made.conv2.out_channels == channels
+        assert load(ROUNDED, w=w, k=k).cost.parameters == sum(p.numel() for p in made.parameters())
 
 
 def test_the_first_member_of_a_stage_is_written_out() -> None:

@@ -26,13 +26,14 @@ RESERVED_NAMES = ReservedNames(
         OutputsFirst PaddedAveragePooling1D PaddedAveragePooling2D PaddedAveragePooling3D PaddedConv1D
         PaddedConv2D PaddedConv3D PaddedDepthwiseConv1D PaddedDepthwiseConv2D PaddedMaxPooling1D
         PaddedMaxPooling2D PaddedMaxPooling3D PadsInput ResizeLike CountedMean CountedAveragePooling1D
-        CountedAveragePooling2D CountedAveragePooling3D
-        SameAveragePool SameAveragePooling1D SameAveragePooling2D SameAveragePooling3D Scale
-        SameSize SegmentReduce StoredTable Table ToFloat Unfilled Weight adaptive_pool attend attend_some check_least check_multiple check_same check_size choose_size
-        conv_by_place corrected_variance
-        count_points dilated_max_pool double_size fft float_size fold gate_halves grid_sample ifft irfft kaiming_normal length_mask masked_attention match_least match_size
-        max_size min_size norm_divisor pad_places pixel_shuffle pixel_unshuffle pytorch_batch_norm repeat_for_batch require_length require_multiple
-        require_size resize
-        resize_axis rfft round_size run_recurrent safe_sqrt sampled_position scan size_value sort split_at stack_layers top_k transform truncate_size unfold window_points""".split()
+        CountedAveragePooling2D CountedAveragePooling3D SameAveragePool SameAveragePooling1D
+        SameAveragePooling2D SameAveragePooling3D Scale SameSize SegmentReduce StoredTable Table ToFloat
+        Unfilled Weight adaptive_pool attend attend_some check_least check_multiple check_same check_size
+        choose_size conv_by_place corrected_variance count_points dilated_max_pool double_size fft float_size
+        fold gate_halves grid_sample ifft irfft kaiming_normal length_mask make_divisible masked_attention
+        match_least match_size max_size min_size norm_divisor pad_places pixel_shuffle pixel_unshuffle
+        pytorch_batch_norm repeat_for_batch require_length require_multiple require_size resize resize_axis
+        rfft round_size run_recurrent safe_sqrt sampled_position scan size_value sort split_at stack_layers
+        top_k transform truncate_size unfold window_points""".split()
     ),
 )

@@ -21,7 +21,7 @@ RESERVED_NAMES = ReservedNames(
         "torch nn F math OrderedDict load_file save_file pack_padded_sequence pad_packed_sequence".split()
     ),
     helpers=frozenset(
-        """DropPath OneHot ToFloat as_single check_least check_size conv_each fft fold_attention ifft irfft pad_same rfft run_masked
+        """DropPath OneHot ToFloat as_single check_least check_size conv_each fft fold_attention ifft irfft make_divisible pad_same rfft run_masked
         run_recurrent scan segment_reduce top_k unfilled_table""".split()
     ),
 )
