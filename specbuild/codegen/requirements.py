@@ -14,6 +14,7 @@ from specbuild.codegen.class_spec import Guard
 from specbuild.codegen.constructions import LayerRow, Member, literal_expression
 from specbuild.codegen.from_expression import expression_code
 from specbuild.codegen.list_lengths import require_lengths
+from specbuild.codegen.lowered_steps import LoweredBlock, LoweredStep
 from specbuild.codegen.merge_instances import InstanceMerger
 from specbuild.codegen.merged_params import instance_values
 from specbuild.codegen.printer import print_expression
@@ -25,7 +26,10 @@ from specbuild.expressions import ExpressionError, evaluate_expression
 
 def find_requirements(merger: InstanceMerger) -> list[Guard]:
     """Return the guards of a class that follow from its code alone."""
-    guards = [*require_lengths(merger), *require_members(merger)]
+    guards = [
+        *require_lengths(merger),
+        *require_members(count_row_members(merger.merged_steps), merger.instances),
+    ]
     guards += [*require_parts(merger), *require_odd_numbers(merger)]
     scopes = [instance_values(lowered.block) for lowered in merger.instances]
     known = {*merger.constructor_params, *merger.derived}
@@ -54,13 +58,18 @@ def is_true(condition: Any, values: Mapping[str, Any]) -> bool:
         return False
 
 
-def require_members(merger: InstanceMerger) -> Iterator[Guard]:
-    """Require that rows have the members that are written out."""
-    least: dict[Expr, int] = {}  # length of a row -> the number of these members
-    for step in merger.merged_steps:
+def count_row_members(steps: Iterable[LoweredStep]) -> dict[Expr, int]:
+    """Return how many members the code of rows has at least: those that are written out. A length `n - 1` has 0."""
+    least: dict[Expr, int] = {}
+    for step in steps:
         for row in list_rows(step.member):
-            if row.members.head or isinstance(row.members.length, Infix):  # `n - 1` must not be negative
+            if row.members.head or isinstance(row.members.length, Infix):
                 least[row.members.length] = max(least.get(row.members.length, 0), len(row.members.head))
+    return least
+
+
+def require_members(least: Mapping[Expr, int], instances: Sequence[LoweredBlock]) -> Iterator[Guard]:
+    """Require that rows of these lengths have at least so many members."""
     alike: dict[tuple[str, int], list[Expr]] = {}  # items of one list with one minimum
     for length, number in least.items():
         match length:
@@ -69,7 +78,7 @@ def require_members(merger: InstanceMerger) -> Iterator[Guard]:
             case _:
                 yield require_row_length(length, number)
     for (listed, number), items in alike.items():
-        lists = [instance_values(lowered.block).get(listed, ()) for lowered in merger.instances]
+        lists = [instance_values(lowered.block).get(listed, ()) for lowered in instances]
         if all(len(values) == len(items) for values in lists):
             yield require_minimum(Call(Name("min"), (Name(listed),)), number, f"every item of {listed}")
         else:

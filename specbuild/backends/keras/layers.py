@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
@@ -15,10 +15,10 @@ from specbuild.backends.module_parts import (
     frozen_parts,
     row_members,
 )
-from specbuild.codegen.class_spec import ClassSpec
+from specbuild.codegen.class_spec import ClassSpec, Guard
 from specbuild.codegen.constructions import ComputedTable, Construction, LayerRow, Member
 from specbuild.codegen.lowered_steps import LoweredStep
-from specbuild.codegen.requirements import list_rows, require_row_length
+from specbuild.codegen.requirements import count_row_members, list_rows, require_members
 from specbuild.codegen.tree import Assign, Attribute, Call, Expr, Index, Infix, Literal, Name, Star, Statement
 from specbuild.codegen.tree_walk import list_read_names
 from specbuild.frontend.names import write_alias
@@ -38,25 +38,27 @@ def is_layer_list(member: Member | None) -> bool:
 
 def refuse_empty_rows(class_spec: ClassSpec) -> ClassSpec:
     """Return the class with a check for each row of layers: Keras cannot call one without layers."""
-    rows = [row for step in class_spec.steps for row in list_rows(step.member) if not is_layer_list(row)]
-    lengths = [row.members.length for row in rows if row.names is None and not row.members.head]
-    names = {*class_spec.params, *class_spec.derived}
-    guards = {
-        require_row_length(length, 1): None
-        for length in lengths
-        if (read := {*list_read_names(length)}) and read <= names
-    }
-    subjects = {guard.condition.left for guard in guards if isinstance(guard.condition, Infix)}
-    kept = [
-        guard
-        for guard in class_spec.guards
-        if not (
-            isinstance(guard.condition, Infix)
-            and guard.condition.operator == "<"
-            and guard.condition.left in subjects
-        )
-    ]
-    return replace(class_spec, guards=(*kept, *guards)) if guards else class_spec
+    written = count_row_members(class_spec.steps)
+    least = dict(written)
+    for step in class_spec.steps:
+        for row in list_rows(step.member):
+            if not is_layer_list(row) and row.names is None:
+                least[row.members.length] = max(least.get(row.members.length, 0), 1)
+    if least == written:
+        return class_spec
+    arguments = {*class_spec.params, *class_spec.derived}
+
+    def require(numbers: Mapping[Expr, int]) -> list[Guard]:
+        known = {
+            length: number
+            for length, number in numbers.items()
+            if (read := {*list_read_names(length)}) and read <= arguments
+        }
+        return list(require_members(known, class_spec.instances))
+
+    weaker = require(written)
+    kept = [guard for guard in class_spec.guards if guard not in weaker]
+    return replace(class_spec, guards=(*kept, *require(least)))
 
 
 def row_parts(member: Member | None) -> list[Member]:
