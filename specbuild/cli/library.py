@@ -33,6 +33,7 @@ from specbuild.ops.extensions import all_ops, find_op
 from specbuild.summary import format_quantity
 from specbuild.summary.examples import example_spec
 from specbuild.summary.search import (
+    MAX_QUERY,
     LibraryEntry,
     find_same_name,
     format_about,
@@ -91,6 +92,8 @@ def search_entries(
         print_document("library search", {"found": [entry_as_json(entry) for entry in found]})
         return
     if not found:
+        if len(query) > MAX_QUERY:
+            raise typer.BadParameter(f"more than {MAX_QUERY} characters name nothing", param_hint="WORDS")
         hint = suggest_closest(query, known_names(), otherwise="; `specbuild library list` lists all")
         raise typer.BadParameter(f"nothing is called {make_printable(query)!r}{hint}", param_hint="WORDS")
     column = max(len(entry.name) for entry in found) + 2

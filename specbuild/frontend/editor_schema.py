@@ -13,6 +13,7 @@ from specbuild.frontend.resolver import SpecFiles
 from specbuild.frontend.schema import build_spec_schema
 from specbuild.frontend.schema.op_schema import Schema
 from specbuild.frontend.schema.step_schema import definition_name
+from specbuild.frontend.schema.validate import create_quick_checker
 from specbuild.ops.extensions import load_extension_ops
 
 
@@ -80,7 +81,7 @@ def find_library_block(name: str) -> BlockDef | None:
 
 @cache
 def read_blocks(paths: tuple[Path, ...]) -> Mapping[str, BlockDef]:
-    files = SpecFiles(LIBRARY)
+    files = SpecFiles(LIBRARY, checker=create_quick_checker() if len(paths) > 1 else None)
     blocks: dict[str, BlockDef] = {}
     for path in paths:
         spec = files.read_spec(path)

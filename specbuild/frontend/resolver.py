@@ -22,6 +22,7 @@ from specbuild.frontend.library import (
 )
 from specbuild.frontend.names import ReservedNames
 from specbuild.frontend.schema import validate_source
+from specbuild.frontend.schema.checker import SchemaChecker
 from specbuild.frontend.source import Source, SourceAddress, resolve_path
 from specbuild.frontend.tensor_file import TensorFileError, read_tensor_file
 from specbuild.frontend.width_words import rename_width_words
@@ -44,11 +45,13 @@ def suggest_block_name(name: str, at: SourceAddress, hint: str) -> str:
 class SpecFiles:
     """The spec files of one compilation, each read once. Opens only files in `root` and in the library.
 
-    `reserved` are the names that no model can have.
+    `reserved` are the names that no model can have. A `checker` for many files spares most of them their own.
     """
 
-    def __init__(self, root: Path, reserved: Sequence[ReservedNames] = ()):
-        self.root, self.reserved = resolve_path(root), reserved
+    def __init__(
+        self, root: Path, reserved: Sequence[ReservedNames] = (), checker: SchemaChecker | None = None
+    ):
+        self.root, self.reserved, self.checker = resolve_path(root), reserved, checker
         self.specs: dict[Path, Spec] = {}
         self.specs_by_source: dict[Source, Spec] = {}
         self.entry_path: Path | None = None  # the first file, which leads to all others; None for a text
@@ -62,7 +65,8 @@ class SpecFiles:
 
     def add_source(self, source: Source, path: Path | None = None) -> Spec:
         rename_width_words(source)
-        validate_source(source)
+        if self.checker is None or not self.checker.is_valid(source.data):
+            validate_source(source)
         spec = parse_spec(source, self.reserved)
         if not self.specs_by_source:
             self.value_count += count_values(source.data)

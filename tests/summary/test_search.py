@@ -7,7 +7,9 @@ import json
 import pytest
 
 from specbuild.frontend.document import BlockDef
-from specbuild.frontend.editor_schema import library_blocks
+from specbuild.frontend.editor_schema import library_blocks, read_blocks
+from specbuild.frontend.library import full_library_index
+from specbuild.frontend.schema import checker
 from specbuild.summary.search import list_kinds, search_library, split_words
 from tests.cli.test_cli import Run, run
 
@@ -103,6 +105,7 @@ def test_the_command(run: Run) -> None:
     [
         (["search", "sqeeze_excite"], "did you mean 'squeeze_excite'?"),
         (["search", "se", "--kind", "atention"], "did you mean 'attention'?"),
+        (["search", "attention " * 3_600], "more than 200 characters name nothing"),
         (["show", "SEBlock"], "here it is SqueezeExcitation"),
         (["show", "SqueezExcitation"], "did you mean 'SqueezeExcitation'?"),
     ],
@@ -116,3 +119,18 @@ def test_hints(run: Run, arguments: list[str], hint: str) -> None:
 def test_a_long_query_finds_nothing() -> None:
     """Each of its words would be looked for in every text of the library."""
     assert search_library("attention " * 20) and not search_library("attention " * 21)
+
+
+def test_files_share_one_checker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for each file took longer than reading all of them; the blocks are the same."""
+    made = []
+    create = checker.create_validator
+    monkeypatch.setattr(checker, "create_validator", lambda *given: made.append(1) or create(*given))
+    paths = tuple(path for path in sorted(set(full_library_index().values())) if "attention" in path.parts)
+    alone = {name: block for path in paths for name, block in read_blocks.__wrapped__((path,)).items()}
+    count = len(made)
+    together = read_blocks.__wrapped__(paths)
+    assert [(b.name, list(b.params), list(b.inputs)) for b in together.values()] == [
+        (b.name, list(b.params), list(b.inputs)) for b in dict(sorted(alone.items())).values()
+    ]
+    assert count > len(paths) and len(made) - count <= 1
