@@ -131,16 +131,20 @@ class CodeMerger:
         return Repeated(head, tail, self.merge([row.length for row in rows], replace(place, hint="depth")))
 
     def merge_indexed_repeats(self, rows: Sequence[Repeated], place: CodePlace) -> Repeated:
-        """Merge rows whose members differ by their index: the code with the index must be equal."""
+        """Merge rows whose members differ by their index: the code with the index must be equal.
+
+        If there are members before those, every row has as many of them.
+        """
         indexed = [row.indexed for row in rows]
         first = next(row for row in rows if row.has_index)
         if any(part is None or part != indexed[0] for part in indexed):
             raise StructureMismatch
-        if any(row.has_index and row.head != first.head for row in rows) or (
-            first.head and rows != [first] * len(rows)
-        ):
+        heads = [row.head for row in rows if row.has_index]
+        if len(set(map(len, heads))) > 1 or (first.head and len(heads) < len(rows)):
             raise StructureMismatch
-        return replace(first, length=self.merge([row.length for row in rows], replace(place, hint="depth")))
+        head = tuple(self.merge(list(column), place) for column in zip(*heads, strict=True))
+        length = self.merge([row.length for row in rows], replace(place, hint="depth"))
+        return replace(first, head=head, length=length)
 
     def merge_values(self, parts: Sequence[Expr], place: CodePlace) -> Expr:
         """Merge constants: into their common expression, their common value, or a parameter."""

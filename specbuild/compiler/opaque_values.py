@@ -1,6 +1,6 @@
-"""Numbers whose expressions emitted code cannot have: `[3, 4, 5][width // 100]`.
+"""Numbers that are the same for many values of what they are computed from: `ceil(width / 1000)`, `[3, 4, 5][width // 100]`.
 
-The code has only the number. So values of arguments are sought at which it would be another one.
+Code may have only the number, or a row with so many members. So values of arguments are sought at which it is another one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from specbuild.expressions.evaluator import evaluate_tree
 from specbuild.expressions.thresholds import iterate_texts
 from specbuild.ir.graph import Block, block_size_names
 
-IS_OPAQUE = re.compile(r"\[(?!-?\d+\])")  # `depths[0]` is not
+IS_OPAQUE = re.compile(r"\b(?:ceil|floor|sqrt|log|divisible)\(|\[(?!-?\d+\])")  # `depths[0]` is not
 INDICES = (0, 1, 2)  # of a repeat, where an expression reads `i`
 MAX_OPAQUE = 100
 

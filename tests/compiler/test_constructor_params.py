@@ -368,6 +368,18 @@ def test_a_rounded_number_follows_its_parameter() -> None:
         assert load(ROUNDED, w=w, k=k).cost.parameters == sum(p.numel() for p in made.parameters())
 
 
+def test_a_row_of_a_rounded_length_is_right_at_every_length() -> None:
+    """With one member, the row does not show that the second one would have another width."""
+    text = STAGE.replace("n: 3", "n: 1.0").replace("repeat: n", "repeat: ceil(n)")
+    net: Any = import_source(compile_source(build_graph(text), "torch"), "staged").Net
+    for n in (0.6, 1.5, 2.0, 3.0):
+        try:
+            made = net(n=n)
+        except TypeError:  # no argument
+            continue
+        assert load(text, n=n).cost.parameters == sum(p.numel() for p in made.parameters())
+
+
 def test_the_first_member_of_a_stage_is_written_out() -> None:
     source = compile_source(build_graph(STAGE), "torch")
     assert "def __init__(self, w: int = 8, n: int = 3, s: int = 2)" in source
