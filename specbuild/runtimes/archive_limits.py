@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
+
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python without it reads no such archives
+    LZMAError = zlib.error  # type: ignore[assignment, misc]
+
+# What reading a damaged zip archive can raise.
+ARCHIVE_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, LZMAError, EOFError),
+    *(OSError, ValueError, NotImplementedError, RuntimeError),
+)
 # A member of an archive is refused if it exceeds both limits; no real file of weights does.
 SIZE_LIMIT = 1 << 28  # bytes
 RATIO_LIMIT = 100  # unpacked size / stored size

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from specbuild.runtimes.archive_limits import MAX_TENSORS, TOO_MANY, is_oversized
+from specbuild.runtimes.archive_limits import ARCHIVE_ERRORS, MAX_TENSORS, TOO_MANY, is_oversized
 from specbuild.runtimes.worker_jobs import RefusedJob
 
 MAX_DEPTH = 64
@@ -23,7 +23,7 @@ def extract_member(path: Path, member: str, folder: Path) -> Path:
             raise RefusedJob(f"the archive contains no {member}")
         try:
             return Path(archive.extract(member, folder))
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+        except ARCHIVE_ERRORS as error:
             raise RefusedJob(f"{member} cannot be unpacked: {error}") from None
 
 

@@ -21,7 +21,14 @@ from specbuild.backends.registry import all_file_kinds
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.diagnostics.suggestions import join_names
 from specbuild.frontend.regular_files import read_regular_file
-from specbuild.runtimes.archive_limits import MAX_INDEX, MAX_TENSORS, TOO_LONG, TOO_MANY, is_oversized
+from specbuild.runtimes.archive_limits import (
+    ARCHIVE_ERRORS,
+    MAX_INDEX,
+    MAX_TENSORS,
+    TOO_LONG,
+    TOO_MANY,
+    is_oversized,
+)
 from specbuild.version import __version__
 
 if TYPE_CHECKING:
@@ -70,7 +77,7 @@ def detect_archive_kind(path: Path) -> FileKind:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except ARCHIVE_ERRORS as error:
         raise corrupt_error(path, f"its archive cannot be read: {error}") from None
     if any(is_oversized(m.file_size, m.compress_size) for m in members):
         raise corrupt_error(path, "a member is far larger than the data stored for it")

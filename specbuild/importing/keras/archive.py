@@ -10,7 +10,7 @@ from typing import Any
 
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.importing.keras.config import clean_config
-from specbuild.runtimes.archive_limits import is_oversized
+from specbuild.runtimes.archive_limits import ARCHIVE_ERRORS, is_oversized
 
 CONFIG_MEMBER, WEIGHTS_MEMBER = "config.json", "model.weights.h5"
 MAX_CONFIG = 1 << 23  # bytes; the largest of the applications of Keras takes a sixth of it
@@ -31,7 +31,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise refuse_archive(path, "there is no such file") from None
     except (ValueError, RecursionError) as error:
         raise refuse_archive(path, f"{CONFIG_MEMBER} is not JSON: {error}") from None
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except ARCHIVE_ERRORS as error:
         raise refuse_archive(path, f"it cannot be read as a zip archive: {error}") from None
     return clean_config(config)
 
@@ -45,6 +45,10 @@ def check_members(archive: zipfile.ZipFile, path: Path) -> None:
     if CONFIG_MEMBER not in names:
         raise refuse_archive(
             path, f"it contains no {CONFIG_MEMBER}", "save the model: model.save('net.keras')"
+        )
+    if WEIGHTS_MEMBER not in names:
+        raise refuse_archive(
+            path, f"it contains no {WEIGHTS_MEMBER}", "save the model: model.save('net.keras')"
         )
     for member in members:
         parts = member.filename.replace("\\", "/").split("/")

@@ -45,7 +45,7 @@ def write_model(layers: Sequence[Mapping[str, Any]], kind: str = "Functional") -
 def write_archive(path: Path, config: Any, **members: str | bytes) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", config if isinstance(config, str) else json.dumps(config))
-        for name, content in members.items():
+        for name, content in {"model.weights.h5": b"", **members}.items():
             archive.writestr(name, content)
     return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from specbuild.importing.keras.archive import read_config
 from specbuild.importing.keras.config import clean_config
 from specbuild.importing.request import parse_request
 from specbuild.runtimes import archive_limits
+from specbuild.runtimes.hdf5_files import extract_member
+from specbuild.runtimes.worker_jobs import RefusedJob
 from tests.cpu_time import measure_cpu_time
 from tests.importing.keras.flat_models import write_archive, write_layer, write_model
 
@@ -122,6 +125,30 @@ def test_an_archive_with_too_much_in_it_is_refused(tmp_path: Path) -> None:
     with measure_cpu_time() as measured:
         assert read_config(path)["class_name"] == "Functional"
     assert measured.seconds < 1.5  # each name was compared with all others before
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_is_told(compression: int, tmp_path: Path) -> None:
+    """Each compression has an exception of its own."""
+    path = tmp_path / "net.keras"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("config.json", json.dumps(write_model([INPUT, DENSE])))
+        archive.writestr("model.weights.h5", random.Random(0).randbytes(500))
+        offsets = [archive.getinfo(name).header_offset for name in archive.namelist()]
+    content = bytearray(path.read_bytes())
+    for offset, name in zip(offsets, ("config.json", "model.weights.h5"), strict=True):
+        begin = offset + 30 + len(name) + 12
+        content[begin : begin + 28] = b"\xaa" * 28
+    path.write_bytes(content)
+    assert "it cannot be read as a zip archive" in read_error(path)
+    with pytest.raises(RefusedJob, match="cannot be unpacked"):
+        extract_member(path, "model.weights.h5", tmp_path / "out")
+
+
+def test_a_file_without_weights_starts_no_framework(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "net.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps(write_model([INPUT, DENSE])))
+    assert "it contains no model.weights.h5" in read_error(tmp_path / "net.keras")
 
 
 def test_a_good_file_is_read(tmp_path: Path) -> None:
