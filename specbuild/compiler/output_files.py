@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from specbuild.compiler.temporary_files import temporary_file, temporary_folder
+from specbuild.compiler.temporary_files import remove_abandoned, temporary_file, temporary_folder
 from specbuild.diagnostics.errors import SpecError, make_printable
 from specbuild.version import __version__
 
@@ -120,6 +120,8 @@ def write_output_files(texts: Mapping[Path, str], *, force: bool = False) -> lis
             raise overwrite_error(path, edited=state == "edited")
         if state != "same":
             changed[path] = text
+    for folder in {path.parent for path in texts if path not in changed}:
+        remove_abandoned(folder)  # where nothing is written, too
     if len(changed) > 1:
         replace_files(changed)
     else:

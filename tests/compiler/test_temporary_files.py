@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from specbuild.compiler.output_files import replace_file, replacement_file
+from specbuild.compiler.output_files import replace_file, replacement_file, write_output
 
 ROOT = Path(__file__).parents[2]
 pytest.importorskip("fcntl")
@@ -88,3 +88,11 @@ def test_exception_removes_the_file(tmp_path: Path) -> None:
     with pytest.raises(KeyError), replacement_file(tmp_path / "a.py"):
         raise KeyError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_changes_nothing_removes_what_was_left(tmp_path: Path) -> None:
+    """A process that was killed after the file was moved, or beside a file that is the same again."""
+    assert write_output(tmp_path / "net.py", "text")
+    (tmp_path / ".specbuild-dead.tmp").touch()
+    assert not write_output(tmp_path / "net.py", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["net.py"]
