@@ -85,6 +85,12 @@ def limits() -> str:
             f"new ones and those of tables {part_meter.PARTS_OF_NEW} times",
         ),
         (
+            "work that lists, joins and edits multiply",
+            f"{work_budget.MAX_ITEMS_READ:,} items of lists read by expressions, {work_budget.MAX_LETS:,} values under `let`, "
+            f"{work_budget.MAX_INPUT_COUNT:,} inputs of ops that join any number, "
+            f"{work_budget.MAX_COMPARISONS:,} names compared with the selectors of edits",
+        ),
+        (
             "sizes that can be any",
             f"each is tried at {free_sizes.TRIALS} other sizes: {work_budget.MAX_TRIED_VISITS:,} steps at all of them "
             "together",

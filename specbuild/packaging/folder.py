@@ -22,6 +22,7 @@ from specbuild.compiler.output_files import (
     write_error,
     write_output_files,
 )
+from specbuild.compiler.temporary_files import remove_abandoned
 from specbuild.diagnostics.errors import SpecErrors
 from specbuild.packaging.contents import PACKAGE_FILE_NAMES, PackageFile
 from specbuild.packaging.project import PROJECT_NAME
@@ -129,6 +130,8 @@ def apply_changes(folder: Path, changes: Sequence[FileChange], *, force: bool = 
             )
             for c in protected
         )
+    for inner in {folder, *(parent for c in changes for parent in list_folders(folder, c.path))}:
+        remove_abandoned(inner)  # also where nothing is written
     changes = [c for c in changes if c.status not in ("same", "yours", "kept")]
     # make all texts, which can fail, before anything is written
     texts = {change.path: change.file.text for change in changes if change.file is not None}

@@ -129,3 +129,11 @@ def test_disk_that_is_full_while_an_old_package_is_updated(
     code, said = run()
     assert code == 2 and "No space left on device" in said
     assert {name: Path("tiny", name).read_bytes() for name in os.listdir("tiny")} == old
+
+
+def test_a_run_that_changes_nothing_removes_what_was_left(run: Run) -> None:
+    """A process that was killed left a file in the folder; the package is complete already."""
+    assert run()[0] == 0
+    Path("tiny", ".specbuild-dead.tmp").touch()
+    assert run()[0] == 0
+    assert ".specbuild-dead.tmp" not in os.listdir("tiny")
