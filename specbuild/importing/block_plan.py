@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from specbuild.importing.author_arguments import find_dropout, find_length, name_lengths, passes_on
 from specbuild.importing.instance_rows import Mismatch, Row, SourceMatcher, align_instances
 from specbuild.importing.named_values import Instance, Step
 from specbuild.importing.plans import BlockPlan, Plans, TreeNode
+from specbuild.importing.position_weights import follow_lengths
 from specbuild.importing.relations import Relations
 from specbuild.importing.step_tree import build_tree
 from specbuild.ops import OPS
@@ -32,8 +34,10 @@ def plan_block(name: str, instances: Sequence[Instance], plans: Plans) -> BlockP
     has_words = bool(relations.arguments)
     for row in sorted(rows, key=lambda row: not has_words and len(row.steps) < len(instances)):
         row.attributes = express_attributes(row, relations, plans, instances)
+    follow_lengths(rows, instances)
     nodes = build_tree(rows, plans, len(instances), relations, [e.name for e in instances[0].inputs])
     set_conditions(rows, nodes, len(instances), relations)
+    name_lengths(nodes, relations)
     plan = BlockPlan(name, instances, rows, outputs, nodes=nodes)
     plan.defaults = relations.defaults()
     plan.params = dict(sorted(relations.params.items(), key=lambda item: item[0] in plan.defaults))
@@ -50,6 +54,7 @@ def plan_model(model: Instance, plans: Plans) -> BlockPlan:
         if row.first.op == "unflatten":
             parts = row.attributes["into"]
             row.attributes["into"] = {**parts, **follow_inputs([parts], [model])}
+    follow_lengths(rows, [model])
     plan = BlockPlan(model.class_name, [model], rows, outputs)
     plan.nodes = build_tree(rows, plans, 1, None, [entry.name for entry in model.inputs])
     return plan
@@ -71,6 +76,9 @@ def express_attributes(
             if all(v is None for v in values):
                 continue
             raise Mismatch
+        if row.first.instance is not None and passes_on(relations, key, values, members):
+            expressed[key] = relations.use(key)
+            continue
         if row.first.instance is not None and all(v == default for v in values):
             continue  # the default of a block need not be written
         if key == "axes" and is_given_table(row.first) and all(v == values[0] for v in values):
@@ -78,6 +86,12 @@ def express_attributes(
         elif row.first.op == "unflatten" and key == "into":
             places = follow_inputs([v or {} for v in values], [instances[k] for k in members])
             expressed[key] = express_parts(values, members, relations, places)
+        elif (row.first.op, key) == ("dropout", "rate") and (
+            name := find_dropout(relations, values, members)
+        ):
+            expressed[key] = name
+        elif (row.first.op, key) == ("weight", "axes"):
+            expressed[key] = relations.express(key, values, members) | find_length(relations, values, members)
         else:
             expressed[key] = relations.express(key, values, members)
     return expressed
@@ -168,7 +182,9 @@ def set_conditions(rows: Sequence[Row], nodes: Sequence[TreeNode], count: int, r
         if (node.nodes and len(set(present)) == 1 and len(present[0]) < count) or (
             node.row is not None and len(present[0]) < count
         ):
-            node.when = relations.condition(set(present[0]), node.name or members[0].first.op)
+            has_weights = any(row.first.weights or row.first.instance is not None for row in members)
+            hint = node.name or members[0].first.op
+            node.when = relations.condition(set(present[0]), hint, has_weights)
 
 
 def walk_nodes(nodes: Sequence[TreeNode]) -> Iterator[TreeNode]:

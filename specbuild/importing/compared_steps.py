@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from specbuild.importing.instance_rows import Mismatch, Row
 from specbuild.importing.plans import BlockPlan, Plans, TreeNode
 
 REPEAT = "repeat"
+ALTERNATION = re.compile(r"(\S+) if i % 2 == 0 else (\S+)")
+FIRST_AND_REST = re.compile(r"(\S+) if i == 0 else (\S+)")
 
 
 class ComparedStep(Struct, eq=False):
@@ -114,6 +117,21 @@ def adopt_rules(attributes: Sequence[dict[str, Any]], nodes: Sequence[TreeNode])
             column = CommonExpressions([{"i": 0}]).column(rule) if isinstance(rule, str) else None
             if column is not None and column == [own.get(key)]:
                 own[key] = rule
+
+
+def share_alternations(steps: Sequence[ComparedStep]) -> None:
+    """Let repeats of two members alternate where longer repeats of the same block have the same two numbers in turn."""
+    known: set[tuple[str, str, str, str]] = set()
+    for step in steps:
+        for key, rule in (item for attributes in step.attributes for item in attributes.items()):
+            if match := ALTERNATION.fullmatch(str(rule)):
+                known.add((step.head, key, match[1], match[2]))
+    for step in steps:
+        for attributes, length in zip(step.attributes, step.lengths, strict=True):
+            for key, rule in attributes.items():
+                match = FIRST_AND_REST.fullmatch(str(rule)) if length == 2 else None
+                if match and (step.head, key, match[1], match[2]) in known:
+                    attributes[key] = f"{match[1]} if i % 2 == 0 else {match[2]}"
 
 
 def name_head(row: Row, blocks: Plans) -> str:

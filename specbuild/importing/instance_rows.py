@@ -39,7 +39,7 @@ class Row(Struct, eq=False):
 
     `attributes` may have expressions, `when` is the condition for the step. `path` is its name in the block, with
     dots, `paths` has that in each instance where it may be another; `shown` is the name that the file gives it, if
-    it does.
+    it does. `length_of` is a value of the same length, for weights of every position.
     """
 
     steps: dict[int, Step]
@@ -49,6 +49,7 @@ class Row(Struct, eq=False):
     path: str = ""
     paths: dict[int, str] = field(default_factory=dict)
     shown: str = ""
+    length_of: RowSource | None = None
 
     @property
     def first(self) -> Step:

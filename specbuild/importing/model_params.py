@@ -15,7 +15,9 @@ from typing import Any
 
 from specbuild.expressions.common_expressions import CommonExpressions
 from specbuild.frontend.names import COMMON_NAMES, find_name_problem
-from specbuild.importing.compared_steps import REPEAT, ComparedStep, pair_compared_steps
+from specbuild.importing.author_arguments import DROPOUT_NAME
+from specbuild.importing.compared_steps import REPEAT, ComparedStep, pair_compared_steps, share_alternations
+from specbuild.importing.drop_rates import find_rates
 from specbuild.importing.instance_rows import Mismatch
 from specbuild.importing.plans import BlockPlan, Plans
 from specbuild.importing.relations import (
@@ -26,6 +28,7 @@ from specbuild.importing.relations import (
     PATCH,
     PATCH_KEYS,
     ROOTS,
+    WINDOW,
     is_number,
     is_size,
 )
@@ -45,6 +48,8 @@ MORE_FACTORS = (16, 32, 5, 9, 12)  # for numbers that differ between captures
 WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 WHOLE_NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
 PLACE_NAMES = frozenset(("d", "h", "w", "t", "s", "rows", "columns"))
+SIDE_NAME, SIDES = re.compile(r"window|patch|kernel"), ("H", "W")
+SHIFT = re.compile(r"0 if i % 2 == 0 else (\d+)")  # of every second block, by half a window
 SAME_NAMES = {"heads": "num_heads"}
 
 
@@ -57,7 +62,9 @@ def lift_arguments(plans: Sequence[BlockPlan], blocks: Plans) -> ModelParams:
         lifted = lift_arguments(plans[:1], blocks)
         lifted.unexplained.append(str(problem))
         return lifted
+    share_alternations(lifted.compared_steps)
     lifted.find_anchors()
+    lifted.find_rates()
     for compared in lifted.compared_steps:
         lifted.rewrite(compared)
     first = plans[0]
@@ -82,6 +89,7 @@ class ModelParams:
         self.arguments = self.read_arguments(plans, blocks)
         self.expressions = CommonExpressions(self.arguments)
         self.windows: dict[tuple[ComparedStep, str], str] = {}
+        self.rates: dict[tuple[ComparedStep, str], str] = {}
         self.anchors: dict[int, str] = {}  # sizes that only one argument has, and that occur in the model
         self.counts: dict[int, str] = {}
 
@@ -92,7 +100,9 @@ class ModelParams:
         given = [plan.instances[0].call.constructor for plan in plans]
         names = [n for n in given[0] if n not in taken and find_name_problem(n) is None]
         names = [n for n in names if all(is_argument(g.get(n)) for g in given)]
-        return [{n: list(g[n]) if isinstance(g[n], list | tuple) else g[n] for n in names} for g in given]
+        square = {n for n in names if SIDE_NAME.search(n) and all(is_square(g[n]) for g in given)}
+        values = [{n: g[n][0] if n in square else g[n] for n in names} for g in given]
+        return [{n: list(v) if isinstance(v, list | tuple) else v for n, v in own.items()} for own in values]
 
     def list_values(self, number: int) -> dict[str, Any]:
         """Return the values that the parameters have in a capture."""
@@ -127,6 +137,15 @@ class ModelParams:
         times = Counter(counts.values())
         self.counts = {v: n for n, v in counts.items() if times[v] == 1}
 
+    def find_rates(self) -> None:
+        """Find the rates that rise over the model up to an argument."""
+        lengths = {compared: text for (compared, key), text in self.windows.items() if key == REPEAT}
+        self.rates = find_rates(self.compared_steps, self.arguments, lengths)
+        if len(self.arguments) == 1:
+            self.single_samples += list(dict.fromkeys((key, text) for (_, key), text in self.rates.items()))[
+                -1:
+            ]
+
     def find_window(self, name: str, wanted: list[int]) -> None:
         """Look for steps of one kind, one after the other, that have the numbers of a list at one attribute."""
         rows: dict[tuple[str, str], list[tuple[ComparedStep, Any]]] = defaultdict(list)
@@ -153,6 +172,9 @@ class ModelParams:
             yield PATCH
         if key == name and (compared, key) in self.windows:
             yield self.windows[compared, key]
+        if (compared.head, key) == ("dropout", "rate"):
+            names = [n for n, v in self.arguments[0].items() if DROPOUT_NAME.search(n) and v == value]
+            yield from names if len(names) == 1 else ()
         if key == REPEAT or COUNT_NAME.search(key):
             if value in self.counts:
                 yield self.counts[value]
@@ -222,6 +244,8 @@ class ModelParams:
     def express(self, compared: ComparedStep, key: str, name: str, values: list[Any]) -> Any:
         """Return an expression for these values, one for each capture; the value of the first if there is none."""
         first = values[0]
+        if key == name and (compared, key) in self.rates:
+            return self.use(self.rates[compared, key])
         if isinstance(first, dict) and all(isinstance(v, dict) and list(v) == list(first) for v in values):
             return {k: self.express(compared, key, k, [v[k] for v in values]) for k in first}
         if isinstance(first, list) and all(isinstance(v, list) and len(v) == len(first) for v in values):
@@ -231,11 +255,23 @@ class ModelParams:
             ]
         if all(map(is_number, values)):
             return self.express_numbers(compared, key, name, values)
+        if shift := self.express_shift(key, values):
+            return shift
         if all(v == first for v in values):
             return first
         if all(isinstance(v, str) for v in values) and len({WHOLE_NUMBER.sub("#", v) for v in values}) == 1:
             return self.express_text(compared, key, name, values)
         return self.leave(compared, key, values)
+
+    def express_shift(self, key: str, values: Sequence[Any]) -> str:
+        """Return that every second block of a repeat is shifted by half a window; empty if this is not so."""
+        matches = [SHIFT.fullmatch(v) if "shift" in key and isinstance(v, str) else None for v in values]
+        shifts = [int(match[1]) for match in matches if match]
+        if len(shifts) < len(values):
+            return ""
+        halves = (f"{n} // 2" for n in self.arguments[0] if WINDOW.search(n))
+        found = self.expressions.find(halves, shifts)
+        return "" if found is None else self.use(f"{found} * (i % 2)")
 
     def express_text(self, compared: ComparedStep, key: str, name: str, values: list[str]) -> str:
         """Return a rule in `i` with expressions for the numbers in it that differ."""
@@ -282,6 +318,11 @@ def is_argument(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return bool(value) and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
     return is_number(value)
+
+
+def is_square(value: Any) -> bool:
+    """Return whether an argument is a side twice, such as that of a window."""
+    return isinstance(value, list | tuple) and len(value) == len(SIDES) and len(set(value)) == 1
 
 
 def has_size_name(name: str) -> bool:

@@ -50,7 +50,9 @@ HEADS = re.compile("head|^h$")
 WINDOW, PLACES_IN_WINDOW = re.compile("window"), ("T", "S", "R")
 PLACES = ("D", "H", "W", "T", "S", "R", "P", "rows", "columns")  # axes whose size is no number of channels
 PATCH, PATCH_KEYS = "patch_size", ("kernel", "stride")
+RATE_NAME = re.compile(r"drop|prob|^rate$|dpr")  # chances, which decide on no weights
 DIGITS = 6  # of rates, which are rounded
+MANY, USUAL = 4, 0.75  # instances, and the part of them whose number is the default
 ROOTS = (0.5, -0.5)  # the powers of a width that attention and embeddings are scaled by
 MULTIPLE = 8  # of which MobileNet's numbers of channels are
 
@@ -108,7 +110,8 @@ class Relations:
 
     def read_number(self, value: Any) -> Any:
         """Return an argument as a number, if it is one, or a list of equal ones such as the sides of a window."""
-        if isinstance(value, list) and value and all(isinstance(v, int) and v == value[0] for v in value):
+        is_row = isinstance(value, list | tuple) and len(value) > 0
+        if is_row and all(isinstance(v, int) and v == value[0] for v in value):
             value = value[0]
         return round(value, DIGITS) if isinstance(value, float) else value
 
@@ -277,6 +280,9 @@ class Relations:
         yield from self.list_key_widths(channels, whole)
         if is_same:
             yield from (n for n in whole if n in self.params or SIZES.search(n))
+        if attribute in ("channels", "features"):
+            others = [e.name for e in self.instances[0].inputs[1:]] if channels else []
+            yield from (f"{name}.C" for name in others if not is_same or self.is_alone(name))
         whole = [n for n in whole if not NO_FACTORS.search(n)]
         whole.sort(key=lambda n: not HIDDEN_RATIO.search(n))
         for name in whole:
@@ -296,6 +302,14 @@ class Relations:
             yield from (f"{channels} // {k}" for k in (FEW if is_same else DIVISORS))
         if channels and not is_same:
             yield from self.list_rounded(channels, whole, values)
+
+    def is_alone(self, name: str) -> bool:
+        """Return whether an input has other channels than every other input, in every instance: then its width is its own."""
+        for instance in self.instances:
+            widths = {entry.name: entry.axes.get("C") for entry in instance.inputs}
+            if list(widths.values()).count(widths[name]) > 1:
+                return False
+        return True
 
     def list_kernel_sizes(self, channels: str, arguments: Sequence[str]) -> Iterator[str]:
         """Yield the sizes of a kernel of all channels as one row."""
@@ -367,24 +381,29 @@ class Relations:
 
     # -------------------------------------------------------------------------------------- conditions
 
-    def condition(self, present: set[int], hint: str) -> str:
-        """Return the condition for a row that only some instances have; a new flag if none is found."""
+    def condition(self, present: set[int], hint: str, has_weights: bool = False) -> str:
+        """Return the condition for a row that only some instances have; a new flag if none is found.
+
+        A model has the same weights whatever chance it is given: rows that have some depend on no chance.
+        """
         everyone = list(range(len(self.instances)))
         wanted = [k in present for k in everyone]
-        found = self.find_condition(wanted, everyone)
+        found = self.find_condition(wanted, everyone, has_weights)
         return found or self.add_param(wanted, everyone, f"with_{hint}")
 
-    def find_condition(self, wanted: list[bool], members: Sequence[int]) -> str:
+    def find_condition(self, wanted: list[bool], members: Sequence[int], has_weights: bool = False) -> str:
         """Return a condition that is true just where it is wanted; empty if there is none."""
-        strong = list(self.list_tests({**self.params, **self.arguments}))
+        columns = {**self.params, **self.arguments}
+        columns = {n: c for n, c in columns.items() if not (has_weights and RATE_NAME.search(n))}
+        strong = list(self.list_tests(columns))
         found = self.expressions.find(self.list_window_tests(), wanted, members)
         found = found or self.expressions.find(strong, wanted, members)
         if found is not None:
             condition = self.add_stride(str(found), wanted, members)
             return self.use(self.add_channels(condition, strong, wanted, members))
-        columns = {t: [self.column(t)[k] for k in members] for t in strong}
+        truths = {t: [self.column(t)[k] for k in members] for t in strong}
         for first, second in islice(combinations(strong, 2), MAX_PAIRS):
-            pairs = list(zip(columns[first], columns[second], strict=True))
+            pairs = list(zip(truths[first], truths[second], strict=True))
             if [bool(a or b) for a, b in pairs] == wanted:
                 return self.use(f"{first} or {second}")
             if [bool(a and b) for a, b in pairs] == wanted:
@@ -441,12 +460,26 @@ class Relations:
 
     # -------------------------------------------------------------------------------------- parameters
 
+    def find_default(self, name: str) -> Any:
+        """Return the author's default of an argument, if it is a number that some instance has; else None."""
+        calls = [instance.call for instance in self.instances]
+        values = {repr(call.defaults.get(name)) for call in calls}
+        value = self.read_number(calls[0].defaults.get(name))
+        column = self.params[name]
+        is_usable = len(values) == 1 and isinstance(value, NUMBER) and name not in self.added
+        if not is_usable or not any(v == value and type(v) is type(value) for v in column):
+            return None
+        return value
+
     def defaults(self) -> dict[str, Any]:
         """Return the default of each parameter that has one: the number that never differs, or a usual one."""
         chosen: dict[str, Any] = {}
         for name, column in self.params.items():
             if name in self.fillers:
                 chosen[name] = self.fillers[name]
+                continue
+            if (given := self.find_default(name)) is not None:
+                chosen[name] = given
                 continue
             value, times = Counter(column).most_common(1)[0]
             if any(isinstance(v, float) for v in column):
@@ -456,6 +489,8 @@ class Relations:
             elif isinstance(value, float):
                 if 0.0 in column:
                     chosen[name] = 0.0
-            elif value in (0, 1) and 2 * times >= len(column):
+            elif (value in (0, 1) and 2 * times >= len(column)) or (
+                len(column) >= MANY and times >= USUAL * len(column) and not SIZES.search(name)
+            ):
                 chosen[name] = value
         return chosen

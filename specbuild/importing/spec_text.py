@@ -19,6 +19,7 @@ WIDTH = 110
 SPECIAL = re.compile(r"^[-?:,\[\]{}#&*!|>'\"%@`]|: |:$| #")
 LOOKS_OTHERWISE = re.compile(r"(true|false|null|yes|no|on|off|~|[-+.\d][\d_.eE+-]*)$", re.IGNORECASE)
 HINTS = {"add": "sum", "multiply": "product", "rename": "renamed"}
+TABLE_NAMES = {"index": "index", "mask": "mask", "bias": "bias"}  # by the role of a table
 VARIADIC = frozenset(name for name, op in OPS.items() if op.input_specs and op.input_specs[0].variadic)
 WRITTEN_AS = {
     op.given_form: name for name, op in OPS.items() if op.given_form
@@ -93,10 +94,18 @@ class BlockWriter:
             if row.path or (is_next and not source.part):
                 continue
             step = row.first
-            hint = step.hint or HINTS.get(step.op, step.op)
+            hint = step.hint or self.name_table(step, reader, source) or HINTS.get(step.op, step.op)
             wanted = hint if find_name_problem(hint) is None and hint.isidentifier() else f"{step.op}_1"
             row.path = row.shown = number_name(wanted, taken)
             taken.add(row.path)
+
+    def name_table(self, step: Step, reader: int, source: RowSource) -> str:
+        """Return what a table is for the step that reads it: an index, or a mask that is added; else nothing."""
+        if step.op != "const" or reader < 0:
+            return ""
+        row = self.rows[reader]
+        roles = dict(zip(row.sources, row.first.roles, strict=False))
+        return "mask" if row.first.op == "add" else TABLE_NAMES.get(roles.get(source, ""), "")
 
     # --------------------------------------------------------------------------------------- references
 
@@ -195,6 +204,9 @@ class BlockWriter:
         row = self.rows[node.row]
         step, keys = row.first, []
         attributes: Any = self.shown_attributes(step, row.attributes)
+        if row.length_of is not None:
+            length = {"T": f"{self.refer(row.length_of, -99)}.T"}
+            attributes = attributes | {"axes": attributes["axes"] | length}
         refs = [self.refer(s, node.row, names=len(row.sources) > 1) for s in row.sources]
         if step.reused is not None:
             attributes = self.find_reused(step)

@@ -42,8 +42,11 @@ def plan_blocks(model: Instance, *others: Instance) -> PlannedModel:
         name = instance.class_name
         groups[name, heights[instance] if name in recursive else 0].append(instance)
     for key in sorted(groups, key=lambda k: max(heights[i] for i in groups[k])):
-        for cluster in cluster_instances(groups[key], plans):
-            add_plans(key[0], cluster, plans, model)
+        clusters = cluster_instances(groups[key], plans)
+        counts = [len(cluster[0].inputs) for cluster in clusters]
+        differ = len(counts) > 1 and len(set(counts)) == len(counts) and min(counts) > 1
+        for cluster, count in zip(clusters, counts, strict=True):
+            add_plans(f"{key[0]}{count}" if differ else key[0], cluster, plans, model)
     tops = [plan_model(top, plans) for top in models]
     lifted = lift_arguments(tops, plans)
     fold_list_runs(tops[0], plans)

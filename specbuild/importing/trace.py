@@ -85,6 +85,7 @@ class ModuleCall(Struct, frozen=True):
     builder: str = (
         ""  # of a container of layers: the function that returned it, whose arguments are in `constructor`
     )
+    defaults: dict[str, Any] = field(default_factory=dict)  # of the constructor, if they are plain data
 
 
 Call: TypeAlias = FunctionCall | ModuleCall
@@ -225,7 +226,8 @@ def decode_call(data: dict[str, Any]) -> Call:
 
 def decode_module(data: dict[str, Any]) -> ModuleCall:
     plain = {
-        key: data[key] for key in data.keys() & {"constructor", "settings", "repetition", "line", "builder"}
+        key: data[key]
+        for key in data.keys() & {"constructor", "settings", "repetition", "line", "builder", "defaults"}
     }
     return ModuleCall(
         data.get("path", ""),

@@ -128,10 +128,10 @@ def test_models_with_other_steps_are_told() -> None:
 def test_a_vision_transformer_of_another_width_and_depth() -> None:
     imported = import_pair(read_trace("vit"), read_trace("pairs/vit_other"))
     assert imported.text.partition("\nblocks:")[0].endswith(
-        "params:\n  patch_size: 16\n  embed_dim: 24\n  depth: 2\n  num_classes: 7\n"
+        "params:\n  patch_size: 16\n  embed_dim: 24\n  depth: 2\n  num_heads: 3\n  num_classes: 7\n"
     )
-    assert "  - weight: {axes: {T: 5, C: embed_dim}}\n    as: pos_embed\n" in imported.text
-    assert "  - Layer:\n    repeat: depth\n    as: layers\n" in imported.text
+    assert "  - weight: {axes: {T: concat.T, C: embed_dim}}\n    as: pos_embed\n" in imported.text
+    assert "  - Layer: {num_heads: num_heads}\n    repeat: depth\n    as: layers\n" in imported.text
     assert imported.unexplained == [] and imported.second is not None
     assert imported.second.model.parameters == 15_067  # that of the second model
 

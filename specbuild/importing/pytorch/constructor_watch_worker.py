@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import inspect
 import re
 import sys
 from itertools import count
@@ -12,7 +13,7 @@ from torch import nn
 
 # Arguments that hold the sizes of a whole model by name, such as a dataclass `GptConfig`.
 SETTINGS = re.compile(
-    "^(config|conf|cfg|args|opts?|options|settings|hparams|hps|params)$|_(config|cfg|args)$"
+    "^(config|conf|cfg|cnf|args|opts?|options|settings|hparams|hps|params)$|_(config|cfg|args)$"
 )
 MARK = "_specbuild_constructor"  # an attribute of modules: the number of their constructor's call
 NUMBERS = count()  # never used twice: a module may have been made while another watch was open
@@ -65,6 +66,12 @@ def find_constructor_arguments(module: Any) -> dict[str, Any] | None:
             found = {name: frame.f_locals.get(name) for name in names[1:]}
         frame = frame.f_back  # type: ignore[assignment]
     return found
+
+
+def find_defaults(module: Any) -> dict[str, Any]:
+    """Return the defaults of the constructor of a module, by name."""
+    parameters = inspect.signature(type(module).__init__).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def find_builder(frame: Any) -> tuple[str, dict[str, Any]] | None:

@@ -18,7 +18,7 @@ from torch.overrides import resolve_name
 
 from specbuild.importing.pytorch.assignments import unite_assignments
 from specbuild.importing.pytorch.computed_weights import explain_training, name_class
-from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
+from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch, find_defaults
 from specbuild.importing.pytorch.module_facts_worker import (
     describe_layer,
     is_container,
@@ -217,6 +217,7 @@ class Recorder(ValueRecorder):
             any(True for _ in module.parameters()),
             opened.line,
             self.watch.find_builder(module),
+            plain_items(find_defaults(module)) if given else {},
         )
 
 
