@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -66,12 +67,12 @@ def run_keras(make: Any, arguments: Mapping[str, Any], inputs: list[Any], weight
     keras.backend.clear_session(free_memory=False)
     run = Run()
     is_function = not isinstance(make, type)
+    names = inspect.signature(make if is_function else make.__init__).parameters
     if is_function:
-        import inspect
-
-        names = [n for n in inspect.signature(make).parameters if n.endswith("_shape")]
-        shapes = zip(names, (x.shape[1:] for x in inputs), strict=True)
+        shapes = zip((n for n in names if n.endswith("_shape")), (x.shape[1:] for x in inputs), strict=True)
         arguments = {**arguments, **dict(shapes)}
+    else:  # sizes of inputs are no arguments of a layer: it reads them when it is built
+        arguments = {n: value for n, value in arguments.items() if n in names}
     try:
         model = make(**arguments)
     except Exception as error:
