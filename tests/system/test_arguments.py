@@ -84,11 +84,18 @@ def test_a_number_that_follows_a_parameter_is_the_parameter() -> None:
     assert "self.mask = Mask(window)" in source
 
 
-@pytest.mark.parametrize("backend", ["torch", "keras"])
-def test_depths_for_which_a_file_has_no_code_are_refused(backend: str) -> None:
+@pytest.mark.parametrize(
+    ("backend", "condition", "subject"),
+    [
+        # an empty first stage passes its input on: its blocks would be alike
+        ("torch", "depths[1] < 1", "depths[1]"),
+        ("keras", "min(depths) < 1", "every item of depths"),  # which has no row without layers
+    ],
+)
+def test_depths_for_which_a_file_has_no_code_are_refused(backend: str, condition: str, subject: str) -> None:
     source = load(SPECS / "staged.yaml").source(backend)
-    # an empty first stage passes its input on: its blocks would be alike
-    assert re.search(r'if depths\[1\] < 1:\s+raise ValueError\("depths\[1\] must be at least 1"\)', source)
+    message = f'raise ValueError("{subject} must be at least 1")'
+    assert re.search(rf"if {re.escape(condition)}:\s+{re.escape(message)}", source)
 
 
 @pytest.mark.parametrize("backend", ["torch", "keras"])
