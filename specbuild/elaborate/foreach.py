@@ -86,7 +86,9 @@ def read_items(scope: BlockScope, raw: Any, at: SourceAddress) -> list[Any]:
     A whole number stands for the numbers from 0 to the one before it.
     """
     if isinstance(raw, list):
-        return [item for i, part in enumerate(raw) for item in read_item(scope, part, at.child(i))]
+        found = [read_item(scope, part, at.child(i)) for i, part in enumerate(raw)]
+        refuse_mixed_items(found, at)
+        return [item for items in found for item in items]
     if is_list_reference(raw):
         return read_item(scope, raw, at)
     env = ExpressionEnv(scope)
@@ -104,6 +106,17 @@ def read_items(scope: BlockScope, raw: Any, at: SourceAddress) -> list[Any]:
     # plain numbers: a constructor with the list as a parameter would promise another number of members
     env.note_fixed_values(value)
     return [concrete(item) for item in value]
+
+
+def refuse_mixed_items(found: list[list[Any]], at: SourceAddress) -> None:
+    """Raise SB305 at the first item that is no value of the model, if others are: no step can use both."""
+    if not any(isinstance(item, BoundValue) for items in found for item in items):
+        return
+    for i, items in enumerate(found):
+        if any(not isinstance(item, BoundValue) and item is not None for item in items):
+            message = f"item {i + 1} of this list is no value of the model, as other items are"
+            hint = "name an earlier step or an input, or give numbers a list of their own"
+            raise at.child(i).error("SB305", message, hint)
 
 
 def read_item(scope: BlockScope, raw: Any, at: SourceAddress) -> list[Any]:

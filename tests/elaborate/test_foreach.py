@@ -186,3 +186,26 @@ def test_from_of_all_members_is_the_input_of_the_group() -> None:
     )
     assert [(node.name, node.inputs) for node in graph.nodes][-1] == ("softmax", ("convs",))
     assert graph.find_node("convs").inputs == ("x",)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("item", ["5", "true", "{relu: {}}", "2 * 3"])
+def test_lists_that_mix_values_and_numbers(item: str) -> None:
+    """The item is pointed at, not the step that reads it."""
+    text = f"""\
+specbuild: 1
+model: M
+inputs: {{x: {{C: 8}}}}
+steps:
+  - relu:
+    as: a
+  - linear: {{features: 4}}
+    foreach:
+      level: [a, {item}]
+    from: level
+    collect: add
+"""
+    with pytest.raises(SpecError) as caught:
+        build_graph(text)
+    assert caught.value.code == "SB305" and "item 2 of this list is no value" in caught.value.message
+    assert caught.value.location is not None
+    assert (caught.value.location.line, caught.value.location.column) == (9, 18)
