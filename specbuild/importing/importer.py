@@ -106,6 +106,15 @@ def start_worker(reader: ModelReader) -> WorkerProcess:
     return WorkerProcess(WorkerOptions(timeout=TIMEOUT), reader.runtime, reader.worker)
 
 
+def find_usual_axes(reader: ModelReader, name: str, count: int, dtype: str) -> tuple[str, ...]:
+    """Return the names of so many axes of an input. Raises SpecError SB961 if its framework has none for them."""
+    usual = reader.usual_axes.get(count)
+    if usual is None:
+        hint = f"name them and their sizes, as in --input {name}=TxHxWxC:4x8x8x3"
+        raise SpecError("SB961", f"the input {name} has {count} axes, which have no usual names", hint=hint)
+    return choose_axes(usual, dtype)
+
+
 def import_request(
     request: ImportRequest, worker: WorkerProcess, other_worker: WorkerProcess | None = None
 ) -> ImportedModel:
@@ -123,9 +132,9 @@ def import_request(
             raise SpecError(error.code, message, hint=error.hint) from None
     axes = {name: wanted.axes for name, wanted in request.inputs.items()}
     for name, number in trace.inputs.items():
-        traced = trace.values[number]
-        usual = request.reader.usual_axes[len(traced.shape) - 1]
-        axes.setdefault(name, choose_axes(usual, traced.dtype))
+        if name not in axes:
+            traced = trace.values[number]
+            axes[name] = find_usual_axes(request.reader, name, len(traced.shape) - 1, traced.dtype)
     return import_trace(
         request.reader, request.model_name, trace, constants, axes, request.source, second, request.partial
     )

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from specbuild.diagnostics.errors import SpecError, SpecErrors
+from specbuild.importing.importer import find_usual_axes
 from specbuild.importing.keras.archive import read_config
 from specbuild.importing.keras.config import clean_config
+from specbuild.importing.keras.reader import READER
 from specbuild.importing.request import parse_request
 from specbuild.runtimes import archive_limits
 from specbuild.runtimes.hdf5_files import extract_member
@@ -166,3 +168,10 @@ def test_the_source_is_a_file_and_takes_no_arguments(tmp_path: Path) -> None:
     assert request.inputs["image"].axes == ("H", "W", "C")
     with pytest.raises(SpecError, match="takes no arguments"):
         request.reader.describe_source(request.source, {"width": 4}, {})
+
+
+def test_an_input_of_many_axes_needs_names() -> None:
+    """A file may have an input of any number of them."""
+    with pytest.raises(SpecError, match="40 axes, which have no usual names"):
+        find_usual_axes(READER, "image", 40, "float32")
+    assert find_usual_axes(READER, "image", 3, "float32") == ("H", "W", "C")
