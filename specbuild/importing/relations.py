@@ -52,6 +52,7 @@ PLACES = ("D", "H", "W", "T", "S", "R", "P", "rows", "columns")  # axes whose si
 PATCH, PATCH_KEYS = "patch_size", ("kernel", "stride")
 RATE_NAME = re.compile(r"drop|prob|^rate$|dpr")  # chances, which decide on no weights
 DIGITS = 6  # of rates, which are rounded
+SEVERAL = 3  # sizes that are the same part of the channels, which is no accident
 MANY, USUAL = 4, 0.75  # instances, and the part of them whose number is the default
 ROOTS = (0.5, -0.5)  # the powers of a width that attention and embeddings are scaled by
 MULTIPLE = 8  # of which MobileNet's numbers of channels are
@@ -266,6 +267,8 @@ class Relations:
         if channels and (varies or not is_same):
             yield channels
         arguments = [n for n in (*self.params, *self.arguments) if n not in self.added or n in self.params]
+        if attribute in ("channels", "features") and channels and len(set(values)) >= SEVERAL:
+            yield from (f"{channels} // {k}" for k in FEW)  # a transition halves whatever it is given
         if not is_same:
             yield from dict.fromkeys(arguments)
             yield from self.list_kernel_sizes(channels, arguments)

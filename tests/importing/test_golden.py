@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+import specbuild
 from specbuild import load
 from specbuild.importing.importer import import_trace
 from specbuild.importing.pytorch.constructor_watch_worker import ConstructorWatch
@@ -19,6 +20,7 @@ from tests.torchvision_operators import operators_of_torchvision
 
 OPERATORS = operators_of_torchvision()
 FOLDER = Path(__file__).parent
+LIBRARY = Path(specbuild.__file__).parent / "library" / "backbones"
 NAMES = {
     "resnet50": "ResNet50",
     "mobilenet_v2": "MobileNetV2",
@@ -73,3 +75,29 @@ def test_an_imported_spec_is_one_like_any_other(path: Path) -> None:
     model = load(path, num_classes=10)
     assert model.graph.outputs[""].type.sizes == {"C": 10}
     assert "Conv2D(" in model.source("keras")
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "written", "variant"),
+    [
+        (
+            "vit_b_16",
+            {"num_layers": 24, "hidden_dim": 1024, "num_heads": 16, "mlp_dim": 4096},
+            "vit",
+            "vit_l_16",
+        ),
+        ("swin_t", {"depths": [2, 2, 18, 2]}, "swin", "swin_s"),
+        (
+            "densenet121",
+            {"growth_rate": 48, "num_init_features": 96, "block_config": [6, 12, 36, 24]},
+            "densenet",
+            "densenet161",
+        ),
+    ],
+)
+def test_an_imported_spec_becomes_a_larger_model(
+    name: str, params: dict[str, Any], written: str, variant: str
+) -> None:
+    """With the arguments of another model of the family it has as many weights as that of the library."""
+    model = load(FOLDER / "golden" / f"{name}.yaml", **params)
+    assert model.parameters == load(LIBRARY / f"{written}.yaml", variant=variant).parameters
