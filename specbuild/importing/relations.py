@@ -268,7 +268,9 @@ class Relations:
             yield channels
         arguments = [n for n in (*self.params, *self.arguments) if n not in self.added or n in self.params]
         if attribute in ("channels", "features") and channels and len(set(values)) >= SEVERAL:
-            yield from (f"{channels} // {k}" for k in FEW)  # a transition halves whatever it is given
+            factors = [n for n in arguments if self.is_whole(n) and not NO_FACTORS.search(n)]
+            # a transition halves whatever it is given
+            yield from (f"{channels} // {k}" for k in (*factors, *FEW))
         if not is_same:
             yield from dict.fromkeys(arguments)
             yield from self.list_kernel_sizes(channels, arguments)

@@ -143,26 +143,6 @@ class StreamNet(nn.Module):
         return torch.cat(self.three(x0, x1, self.wider(image)), 1)
 
 
-class Halve(nn.Module):
-    def __init__(self, width: int, out: int):
-        super().__init__()
-        self.conv = nn.Conv2d(width, out, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)
-
-
-class HalvingNet(nn.Module):
-    def __init__(self, *widths: int):
-        super().__init__()
-        self.halves = nn.ModuleList(Halve(width, width // 2) for width in widths or (16, 20, 24))
-        self.wider = nn.ModuleList(nn.Conv2d(w, o, 1) for w, o in ((8, 20), (10, 24)))
-
-    def forward(self, image: Tensor) -> Tensor:
-        y = self.wider[0](self.halves[0](image))
-        return self.halves[2](self.wider[1](self.halves[1](y)))
-
-
 def import_model(kind: Any, *sizes: int) -> tuple[str, float]:
     """Return the spec of a model, and how far it is from the original."""
     with ConstructorWatch() as watch:
@@ -219,13 +199,6 @@ def test_widths_of_other_streams_and_the_number_of_streams() -> None:
     assert difference < 1e-12
     assert "  Exchange2:\n" in text and "  Exchange3:\n" in text
     assert "channels: x1.C" in text and "channels: x2.C" in text
-
-
-def test_what_always_halves_the_channels_halves_others_too() -> None:
-    """As the transitions of DenseNet do: their sizes follow a growth rate that the file has as a parameter."""
-    text, difference = import_model(HalvingNet, 16, 2, 2)
-    assert difference < 1e-12
-    assert "channels: x.C // 2" in text and "out:" not in text
 
 
 @pytest.mark.parametrize("name", ["drop_path_rate", "ratio"])
