@@ -75,7 +75,7 @@ def test_cbam_has_the_words_of_its_author() -> None:
     with ConstructorWatch() as watch:
         model = nets.CbamNet()
     text = import_live(model, make_inputs("CbamNet"), "CbamNet", watch).text
-    assert "    params: {out_channels: int, reduction: int, stride: 1}\n" in text
+    assert "    params: {out_channels: int, stride: 1, reduction: 4}\n" in text
     assert (
         """      - do:
           - conv: {channels: x.C // reduction, kernel: 1, bias: false}
