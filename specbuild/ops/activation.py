@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from specbuild.expressions import concrete, symbolic_formula
 from specbuild.ops.attribute_kinds import AxisName, AxisNames, Choice, Real
-from specbuild.ops.base import Op, attribute_field, register_op, require_floats
+from specbuild.ops.base import Op, PositionSource, attribute_field, register_op, require_floats
 from specbuild.ops.initializers import Init, InitKind
 from specbuild.ops.types import CHANNEL, ShapeError, TensorType
 from specbuild.ops.weight_spec import WeightSpec
@@ -209,3 +209,6 @@ class Glu(Op):
         return require_floats(self.name, x).with_sizes(
             {self.over: symbolic_formula("n // 2", n=x[self.over])}
         )
+
+    def position_source(self, axis: str, x: TensorType) -> PositionSource | None:
+        return None if axis == self.over else PositionSource()
