@@ -52,7 +52,7 @@ def test_a_causal_mask_and_the_words_of_a_language_model() -> None:
     text = import_source("gpt.Gpt")[0].text
     assert "      - attention: {query: queries, key: keys, value: prev, causal: true}\n" in text
     assert "params:\n  vocab_size: 30\n" in text
-    assert "  - Block:\n    repeat: n_layer\n    as: h\n" in text
+    assert "  - Block: {n_head: n_head}\n    repeat: n_layer\n    as: h\n" in text
 
 
 def test_outputs_have_the_names_that_the_model_gives_them() -> None:
