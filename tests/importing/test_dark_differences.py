@@ -83,7 +83,10 @@ class Decoder(nn.Module):
 
 def test_layers_that_read_the_same_memory_are_a_repeat() -> None:
     imported = import_made(Decoder, {"x": torch.randn(3, 5, 8), "memory": torch.randn(3, 6, 8)})
-    assert "repeat: 3" in imported.text
+    assert "params:\n  depth: 3\n" in imported.text  # passed on to the layers
+    assert (
+        "TransformerDecoder: {num_layers: depth}" in imported.text and "repeat: num_layers" in imported.text
+    )
     assert "features: dim_feedforward" in imported.text  # the arguments of a layer that was copied
 
 
