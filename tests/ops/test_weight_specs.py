@@ -134,7 +134,8 @@ OTHER_MEANINGS = {
     "importing/broadcasting.py": {"scale"},  # an op
     "importing/relations.py": {"kernel", "scale", "shift"},  # attributes
     "importing/slicing.py": {"value"},  # an attribute
-    "importing/spec_text.py": {"kernel"},  # an attribute
+    "importing/model_params.py": {"shift"},  # an argument of windows in people's code
+    "importing/spec_text.py": {"bias", "kernel"},  # attributes
     "importing/step_patterns.py": {"mean", "scale"},  # ops
     "importing/tables.py": {"value"},  # an attribute
     "importing/rewrites.py": {"mean", "scale", "value"},  # ops, an attribute
