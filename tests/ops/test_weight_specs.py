@@ -135,7 +135,7 @@ OTHER_MEANINGS = {
     "importing/relations.py": {"kernel", "scale", "shift"},  # attributes
     "importing/slicing.py": {"value"},  # an attribute
     "importing/model_params.py": {"shift"},  # an argument of windows in people's code
-    "importing/spec_text.py": {"bias", "kernel"},  # attributes
+    "importing/spec_text.py": {"bias", "kernel"},  # the role of a table, an attribute
     "importing/step_patterns.py": {"mean", "scale"},  # ops
     "importing/tables.py": {"value"},  # an attribute
     "importing/rewrites.py": {"mean", "scale", "value"},  # ops, an attribute
