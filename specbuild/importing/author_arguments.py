@@ -1,4 +1,4 @@
-"""Numbers that an argument of the author says by its name: it is passed on to a block inside, or counts layers, though it never varies."""
+"""Finds the arguments whose names say what a number is, though it never varies: those passed on to inner blocks, and counts of layers."""
 
 from __future__ import annotations
 

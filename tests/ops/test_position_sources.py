@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import torch
 
 from specbuild import load
 from specbuild.compiler.pipeline import build_graph
@@ -44,6 +45,5 @@ def test_an_axis_of_gated_halves_that_goes_into_the_batch() -> None:
     """It was read as that of the input, which is twice as long."""
     spec = "specbuild: 1\nmodel: Net\ninputs: {y: {W: 4, H: 4, C: 1}}\nsteps:\n- glu: {over: W}\n"
     model = load(spec + "- max_pool: {kernel: 3, stride: 1, over: H, padding: valid}\n")
-    torch = pytest.importorskip("torch")
     net = import_source(model.source("torch"), "halves").Net()
     assert net(torch.zeros(5, 1, 4, 4)).shape == (5, 1, 2, 2)
